@@ -1,0 +1,50 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// `make check` and CI set IMG_WERROR: our own targets then build without a single warning. It is not on
+// by default, because a newer compiler's new warning must not stop somebody who only wants the tools.
+let strict = Context.environment["IMG_WERROR"] != nil
+
+let swift: [SwiftSetting] =
+    [.enableExperimentalFeature("Lifetimes")] + (strict ? [.treatAllWarnings(as: .error)] : [])
+let c: [CSetting] =
+    [.enableWarning("all"), .enableWarning("extra")] + (strict ? [.treatAllWarnings(as: .error)] : [])
+
+let package = Package(
+    name: "imgpipe",
+    products: [
+        .library(name: "ImageCore", targets: ["ImageCore"]),
+        .library(name: "ImageCodecs", targets: ["ImageCodecs"]),
+        .executable(name: "imgdecode", targets: ["imgdecode"]),
+        .executable(name: "imgresize", targets: ["imgresize"]),
+        .executable(name: "imgencode", targets: ["imgencode"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
+        .systemLibrary(name: "CWebPDemux", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
+        .target(name: "CCodecShims", dependencies: ["CJPEG", "CPNG"], cSettings: c),
+        .target(name: "CPlatformShims", cSettings: c),
+        .target(name: "ImageCore", dependencies: ["CPlatformShims"], swiftSettings: swift),
+        .target(
+            name: "ImageCodecs", dependencies: ["ImageCore", "CCodecShims", "CWebP", "CWebPDemux"], swiftSettings: swift),
+        .target(
+            name: "FilterSupport",
+            dependencies: [
+                "ImageCore", "CPlatformShims", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: swift),
+        .executableTarget(
+            name: "imgdecode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
+        .executableTarget(name: "imgresize", dependencies: ["FilterSupport"], swiftSettings: swift),
+        .executableTarget(
+            name: "imgencode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
+        .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: swift),
+        .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs"], swiftSettings: swift),
+        .testTarget(name: "FilterTests", dependencies: ["FilterSupport"], swiftSettings: swift),
+    ],
+    swiftLanguageModes: [.v6]
+)

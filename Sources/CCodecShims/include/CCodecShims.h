@@ -1,0 +1,163 @@
+/* libjpeg and libpng behind calls that return a code.
+
+   Both libraries report errors by longjmp. Every call here sets its own setjmp, so no jump ever crosses a Swift frame, and
+   makes failure sticky: after one call has failed every later one fails the same way. Nothing here is thread-safe for one
+   object; different objects are independent. */
+#ifndef CCODECSHIMS_H
+#define CCODECSHIMS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    IMGPIPE_OK = 0,
+    IMGPIPE_TRUNCATED,   /* the input ended too early */
+    IMGPIPE_DAMAGED,     /* the input breaks its format; see the message */
+    IMGPIPE_UNSUPPORTED, /* the library does not do this; see the message */
+    IMGPIPE_CALLBACK,    /* a callback of ours said no, and knows why */
+    IMGPIPE_LIMIT,       /* scans, over the limit given */
+    IMGPIPE_MEMORY,      /* no memory */
+    IMGPIPE_MISUSE       /* a bug of the caller */
+} imgpipe_code;
+
+/* The input: gives the next bytes, valid until the next call, and their count; 0 at the end, -1 when it failed. */
+typedef struct {
+    void *context;
+    ptrdiff_t (*fill)(void *context, const uint8_t **bytes);
+} imgpipe_input;
+
+/* The output: takes all of the bytes; not 0 when it failed. */
+typedef struct {
+    void *context;
+    int (*write)(void *context, const uint8_t *bytes, size_t count);
+} imgpipe_output;
+
+/* ---- JPEG in ---- */
+
+typedef struct imgpipe_jpeg_decoder imgpipe_jpeg_decoder;
+
+enum { IMGPIPE_JPEG_GRAY = 1, IMGPIPE_JPEG_RGB, IMGPIPE_JPEG_YCBCR, IMGPIPE_JPEG_CMYK, IMGPIPE_JPEG_YCCK };
+
+typedef struct {
+    uint32_t width, height;
+    int color_space;                /* IMGPIPE_JPEG_...; 0 for others */
+    int components;
+    int horizontal[4], vertical[4]; /* sampling factors */
+    int progressive;                /* or any other kind that has several scans: held whole */
+    int density_unit;               /* 0 none, 1 per inch, 2 per centimetre */
+    int density_x, density_y;
+    uint64_t coefficient_bytes;     /* what libjpeg holds of a picture with several scans */
+} imgpipe_jpeg_header;
+
+imgpipe_jpeg_decoder *imgpipe_jpeg_decoder_new(void);
+void imgpipe_jpeg_decoder_free(imgpipe_jpeg_decoder *);
+
+/* Begins a picture; what an earlier one left is dropped, its failure too. `marker` is given the whole payload of each APP1,
+   APP2, APP13 and COM (code 0xe1, 0xe2, 0xed, 0xfe); not 0 stops. `max_scans`: over it the picture fails. */
+imgpipe_code imgpipe_jpeg_read_header(
+    imgpipe_jpeg_decoder *, imgpipe_input, int (*marker)(void *context, int code, const uint8_t *bytes, size_t count),
+    int max_scans, imgpipe_jpeg_header *);
+
+/* Rows as gray, RGB or CMYK; with `planes` the components as they are, a band of them at a time. */
+imgpipe_code imgpipe_jpeg_start(imgpipe_jpeg_decoder *, int color_space, int planes);
+
+/* The next rows, at most `count`; `*done` says how many. */
+imgpipe_code imgpipe_jpeg_read_rows(
+    imgpipe_jpeg_decoder *, uint8_t *rows, size_t row_bytes, uint32_t count, uint32_t *done);
+
+/* One row of MCUs as planes: `rows[c]` are the addresses of vertical[c] * 8 rows, each of whole blocks. */
+imgpipe_code imgpipe_jpeg_read_planes(imgpipe_jpeg_decoder *, uint8_t **rows[3], uint32_t *done);
+
+/* Reads on to EOI. */
+imgpipe_code imgpipe_jpeg_finish(imgpipe_jpeg_decoder *);
+
+/* Bytes given by `fill` and not used yet. */
+size_t imgpipe_jpeg_unread(const imgpipe_jpeg_decoder *);
+
+/* What the last failure was, in the library's words; the last warning that was let pass, or "". */
+const char *imgpipe_jpeg_message(const imgpipe_jpeg_decoder *);
+const char *imgpipe_jpeg_warning(const imgpipe_jpeg_decoder *);
+
+/* ---- JPEG out ---- */
+
+typedef struct imgpipe_jpeg_encoder imgpipe_jpeg_encoder;
+
+typedef struct {
+    uint32_t width, height;
+    int color_space; /* of the rows: IMGPIPE_JPEG_GRAY, _RGB; written as gray or YCbCr */
+    int quality;     /* 1..100 */
+    int horizontal, vertical; /* luma sampling factors; chroma has 1 */
+    uint16_t density_x, density_y; /* dots per inch; 0 unknown */
+} imgpipe_jpeg_settings;
+
+imgpipe_jpeg_encoder *imgpipe_jpeg_encoder_new(void);
+void imgpipe_jpeg_encoder_free(imgpipe_jpeg_encoder *);
+imgpipe_code imgpipe_jpeg_begin(imgpipe_jpeg_encoder *, imgpipe_output, const imgpipe_jpeg_settings *);
+imgpipe_code imgpipe_jpeg_write_marker(imgpipe_jpeg_encoder *, int code, const uint8_t *bytes, size_t count);
+imgpipe_code imgpipe_jpeg_write_icc(imgpipe_jpeg_encoder *, const uint8_t *bytes, size_t count);
+imgpipe_code imgpipe_jpeg_write_rows(imgpipe_jpeg_encoder *, const uint8_t *rows, size_t row_bytes, uint32_t count);
+imgpipe_code imgpipe_jpeg_end(imgpipe_jpeg_encoder *);
+const char *imgpipe_jpeg_encoder_message(const imgpipe_jpeg_encoder *);
+
+/* ---- PNG in ---- */
+
+typedef struct imgpipe_png_decoder imgpipe_png_decoder;
+
+typedef struct {
+    uint32_t width, height;
+    int gray, alpha;        /* of the rows after expansion */
+    int sample_bytes;       /* 1 or 2, little-endian, after expansion */
+    int depth;              /* significant bits of a source sample */
+    int interlaced, animated;
+    uint32_t density_x, density_y; /* pixels per metre, 0 unknown */
+} imgpipe_png_header;
+
+typedef struct {
+    const uint8_t *bytes;
+    size_t count;
+} imgpipe_bytes;
+
+imgpipe_png_decoder *imgpipe_png_decoder_new(void);
+void imgpipe_png_decoder_free(imgpipe_png_decoder *);
+
+/* Begins a picture and reads up to its first IDAT. `max_metadata`: bytes that the kept chunks may take once unpacked. Palettes,
+   small grey and tRNS are expanded; nothing else is converted. */
+imgpipe_code imgpipe_png_read_header(imgpipe_png_decoder *, imgpipe_input, size_t max_metadata, imgpipe_png_header *);
+
+/* The profile, EXIF and XMP found so far, valid until the decoder reads on; more may come behind the pixels. */
+imgpipe_code imgpipe_png_metadata(imgpipe_png_decoder *, imgpipe_bytes *icc, imgpipe_bytes *exif, imgpipe_bytes *xmp);
+
+/* The next `count` rows of a picture that is not interlaced. */
+imgpipe_code imgpipe_png_read_rows(imgpipe_png_decoder *, uint8_t *rows, size_t row_bytes, uint32_t count);
+
+/* All rows, interlaced or not. */
+imgpipe_code imgpipe_png_read_all(imgpipe_png_decoder *, uint8_t *rows, size_t row_bytes);
+
+/* Reads on to IEND. */
+imgpipe_code imgpipe_png_finish(imgpipe_png_decoder *);
+size_t imgpipe_png_unread(const imgpipe_png_decoder *);
+const char *imgpipe_png_message(const imgpipe_png_decoder *);
+const char *imgpipe_png_warning(const imgpipe_png_decoder *);
+
+/* ---- PNG out ---- */
+
+typedef struct imgpipe_png_encoder imgpipe_png_encoder;
+
+typedef struct {
+    uint32_t width, height;
+    int gray, alpha;
+    int sample_bytes; /* 1 or 2, little-endian */
+    uint32_t density_x, density_y; /* pixels per metre, 0 unknown */
+    imgpipe_bytes icc;  /* none: NULL */
+    imgpipe_bytes exif;
+    imgpipe_bytes xmp;
+} imgpipe_png_settings;
+
+imgpipe_png_encoder *imgpipe_png_encoder_new(void);
+void imgpipe_png_encoder_free(imgpipe_png_encoder *);
+imgpipe_code imgpipe_png_begin(imgpipe_png_encoder *, imgpipe_output, const imgpipe_png_settings *);
+imgpipe_code imgpipe_png_write_rows(imgpipe_png_encoder *, const uint8_t *rows, size_t row_bytes, uint32_t count);
+imgpipe_code imgpipe_png_end(imgpipe_png_encoder *);
+const char *imgpipe_png_encoder_message(const imgpipe_png_encoder *);
+
+#endif

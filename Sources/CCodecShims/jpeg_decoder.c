@@ -1,0 +1,292 @@
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+#include <jerror.h>
+
+#include "CCodecShims.h"
+
+struct imgpipe_jpeg_decoder {
+    struct jpeg_decompress_struct jpeg; /* first: libjpeg's pointer to it is ours */
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf jump;
+    imgpipe_code failure;
+    imgpipe_input input;
+    int (*marker)(void *context, int code, const uint8_t *bytes, size_t count);
+    int max_scans;
+    uint8_t *segment; /* the payload of one marker */
+    char message[JMSG_LENGTH_MAX];
+    char warning[JMSG_LENGTH_MAX];
+};
+
+static imgpipe_jpeg_decoder *self_of(j_common_ptr jpeg) {
+    return (imgpipe_jpeg_decoder *)jpeg;
+}
+
+static _Noreturn void fail(imgpipe_jpeg_decoder *self, imgpipe_code code) {
+    self->failure = code;
+    longjmp(self->jump, 1);
+}
+
+static _Noreturn void fail_as_the_library_says(imgpipe_jpeg_decoder *self, imgpipe_code code) {
+    self->errors.format_message((j_common_ptr)&self->jpeg, self->message);
+    fail(self, code);
+}
+
+static void error_exit(j_common_ptr jpeg) {
+    switch (jpeg->err->msg_code) {
+    case JERR_BAD_PRECISION:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_ARITH_NOTIMPL:
+    case JERR_NOTIMPL:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_IMAGE_TOO_BIG:
+    case JERR_COMPONENT_COUNT:
+    case JERR_FRACT_SAMPLE_NOTIMPL:
+    case JERR_CCIR601_NOTIMPL:
+        fail_as_the_library_says(self_of(jpeg), IMGPIPE_UNSUPPORTED);
+    case JERR_OUT_OF_MEMORY:
+        fail_as_the_library_says(self_of(jpeg), IMGPIPE_MEMORY);
+    case JERR_BAD_STATE:
+        fail_as_the_library_says(self_of(jpeg), IMGPIPE_MISUSE);
+    default:
+        fail_as_the_library_says(self_of(jpeg), IMGPIPE_DAMAGED);
+    }
+}
+
+/* A warning is damage when libjpeg has made up pixels. It has not when it stepped over bytes between markers, when it read an odd
+   header, or when a scan of AC coefficients ended early: then detail is missing that no decoder can know of. */
+static int is_damage(const struct jpeg_decompress_struct *jpeg, int code) {
+    switch (code) {
+    case JWRN_HIT_MARKER:
+        return !(jpeg->progressive_mode && jpeg->Ss > 0);
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_MUST_RESYNC:
+    case JWRN_JPEG_EOF:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static void emit_message(j_common_ptr jpeg, int level) {
+    if (level >= 0) return; /* a trace message */
+    imgpipe_jpeg_decoder *self = self_of(jpeg);
+    if (is_damage(&self->jpeg, jpeg->err->msg_code)) fail_as_the_library_says(self, IMGPIPE_DAMAGED);
+    self->errors.format_message(jpeg, self->warning);
+}
+
+static void say_nothing(j_common_ptr jpeg) {
+    (void)jpeg;
+}
+
+static void start_source(j_decompress_ptr jpeg) {
+    (void)jpeg;
+}
+
+static boolean fill_source(j_decompress_ptr jpeg) {
+    imgpipe_jpeg_decoder *self = self_of((j_common_ptr)jpeg);
+    const uint8_t *bytes = NULL;
+    ptrdiff_t count = self->input.fill(self->input.context, &bytes);
+    if (count < 0) fail(self, IMGPIPE_CALLBACK);
+    self->source.next_input_byte = bytes;
+    self->source.bytes_in_buffer = (size_t)count;
+    /* libjpeg would like an EOI to be made up here: a picture that is cut is not done. */
+    if (count == 0) fail(self, IMGPIPE_TRUNCATED);
+    return TRUE;
+}
+
+static void skip_source(j_decompress_ptr jpeg, long count) {
+    struct jpeg_source_mgr *source = jpeg->src;
+    if (count <= 0) return;
+    while ((size_t)count > source->bytes_in_buffer) {
+        count -= (long)source->bytes_in_buffer;
+        source->bytes_in_buffer = 0;
+        fill_source(jpeg);
+    }
+    source->next_input_byte += count;
+    source->bytes_in_buffer -= (size_t)count;
+}
+
+static unsigned next_byte(j_decompress_ptr jpeg) {
+    if (jpeg->src->bytes_in_buffer == 0) fill_source(jpeg);
+    jpeg->src->bytes_in_buffer--;
+    return *jpeg->src->next_input_byte++;
+}
+
+/* libjpeg can keep markers itself, but without a bound on all of them together. */
+static boolean read_marker(j_decompress_ptr jpeg) {
+    imgpipe_jpeg_decoder *self = self_of((j_common_ptr)jpeg);
+    unsigned length = next_byte(jpeg) << 8;
+    length |= next_byte(jpeg);
+    if (length < 2) {
+        jpeg->err->msg_code = JERR_BAD_LENGTH;
+        error_exit((j_common_ptr)jpeg);
+    }
+    length -= 2;
+    for (unsigned done = 0; done < length;) {
+        if (jpeg->src->bytes_in_buffer == 0) fill_source(jpeg);
+        size_t n = length - done;
+        if (n > jpeg->src->bytes_in_buffer) n = jpeg->src->bytes_in_buffer;
+        memcpy(self->segment + done, jpeg->src->next_input_byte, n);
+        jpeg->src->next_input_byte += n;
+        jpeg->src->bytes_in_buffer -= n;
+        done += (unsigned)n;
+    }
+    if (self->marker(self->input.context, jpeg->unread_marker, self->segment, length)) fail(self, IMGPIPE_CALLBACK);
+    return TRUE;
+}
+
+static void count_scans(j_common_ptr jpeg) {
+    imgpipe_jpeg_decoder *self = self_of(jpeg);
+    if (self->jpeg.input_scan_number > self->max_scans) fail(self, IMGPIPE_LIMIT);
+}
+
+imgpipe_jpeg_decoder *imgpipe_jpeg_decoder_new(void) {
+    imgpipe_jpeg_decoder *self = calloc(1, sizeof *self);
+    if (!self) return NULL;
+    self->segment = malloc(65536);
+    self->jpeg.err = jpeg_std_error(&self->errors);
+    self->errors.error_exit = error_exit;
+    self->errors.emit_message = emit_message;
+    self->errors.output_message = say_nothing;
+    if (!self->segment || setjmp(self->jump)) {
+        free(self->segment);
+        free(self);
+        return NULL;
+    }
+    jpeg_create_decompress(&self->jpeg);
+    self->source.init_source = start_source;
+    self->source.fill_input_buffer = fill_source;
+    self->source.skip_input_data = skip_source;
+    self->source.resync_to_restart = jpeg_resync_to_restart;
+    self->source.term_source = start_source;
+    self->progress.progress_monitor = count_scans;
+    self->jpeg.src = &self->source;
+    self->jpeg.progress = &self->progress;
+    jpeg_set_marker_processor(&self->jpeg, JPEG_APP0 + 1, read_marker);
+    jpeg_set_marker_processor(&self->jpeg, JPEG_APP0 + 2, read_marker);
+    jpeg_set_marker_processor(&self->jpeg, JPEG_APP0 + 13, read_marker);
+    jpeg_set_marker_processor(&self->jpeg, JPEG_COM, read_marker);
+    return self;
+}
+
+void imgpipe_jpeg_decoder_free(imgpipe_jpeg_decoder *self) {
+    if (!self) return;
+    if (!setjmp(self->jump)) jpeg_destroy_decompress(&self->jpeg);
+    free(self->segment);
+    free(self);
+}
+
+/* What every call that may jump begins with. */
+#define GUARD(self) \
+    do { \
+        if ((self)->failure) return (self)->failure; \
+        if (setjmp((self)->jump)) return (self)->failure; \
+    } while (0)
+
+static int color_space_of(J_COLOR_SPACE space) {
+    switch (space) {
+    case JCS_GRAYSCALE: return IMGPIPE_JPEG_GRAY;
+    case JCS_RGB: return IMGPIPE_JPEG_RGB;
+    case JCS_YCbCr: return IMGPIPE_JPEG_YCBCR;
+    case JCS_CMYK: return IMGPIPE_JPEG_CMYK;
+    case JCS_YCCK: return IMGPIPE_JPEG_YCCK;
+    default: return 0;
+    }
+}
+
+imgpipe_code imgpipe_jpeg_read_header(
+    imgpipe_jpeg_decoder *self, imgpipe_input input,
+    int (*marker)(void *context, int code, const uint8_t *bytes, size_t count), int max_scans,
+    imgpipe_jpeg_header *header) {
+    self->failure = IMGPIPE_OK;
+    self->message[0] = self->warning[0] = 0;
+    self->source.bytes_in_buffer = 0;
+    self->input = input;
+    self->marker = marker;
+    self->max_scans = max_scans;
+    GUARD(self);
+    struct jpeg_decompress_struct *jpeg = &self->jpeg;
+    jpeg_abort_decompress(jpeg);
+    jpeg_read_header(jpeg, TRUE);
+
+    memset(header, 0, sizeof *header);
+    header->width = jpeg->image_width;
+    header->height = jpeg->image_height;
+    header->color_space = color_space_of(jpeg->jpeg_color_space);
+    header->components = jpeg->num_components;
+    header->progressive = jpeg_has_multiple_scans(jpeg);
+    if (jpeg->saw_JFIF_marker) {
+        header->density_unit = jpeg->density_unit;
+        header->density_x = jpeg->X_density;
+        header->density_y = jpeg->Y_density;
+    }
+    for (int i = 0; i < jpeg->num_components; i++) {
+        const jpeg_component_info *component = &jpeg->comp_info[i];
+        if (i < 4) {
+            header->horizontal[i] = component->h_samp_factor;
+            header->vertical[i] = component->v_samp_factor;
+        }
+        /* Blocks rounded up to whole MCUs, as jdcoefct.c reserves them. */
+        uint64_t across = (component->width_in_blocks + (uint64_t)component->h_samp_factor) * DCTSIZE;
+        uint64_t down = (component->height_in_blocks + (uint64_t)component->v_samp_factor) * DCTSIZE;
+        header->coefficient_bytes += across * down * sizeof(JCOEF);
+    }
+    return IMGPIPE_OK;
+}
+
+imgpipe_code imgpipe_jpeg_start(imgpipe_jpeg_decoder *self, int color_space, int planes) {
+    GUARD(self);
+    self->jpeg.raw_data_out = planes != 0;
+    self->jpeg.out_color_space = color_space == IMGPIPE_JPEG_GRAY ? JCS_GRAYSCALE
+        : color_space == IMGPIPE_JPEG_RGB                         ? JCS_RGB
+        : color_space == IMGPIPE_JPEG_YCBCR                       ? JCS_YCbCr
+                                                                  : JCS_CMYK;
+    jpeg_start_decompress(&self->jpeg);
+    return IMGPIPE_OK;
+}
+
+imgpipe_code imgpipe_jpeg_read_rows(
+    imgpipe_jpeg_decoder *self, uint8_t *rows, size_t row_bytes, uint32_t count, uint32_t *done) {
+    *done = 0;
+    GUARD(self);
+    while (*done < count && self->jpeg.output_scanline < self->jpeg.output_height) {
+        /* libjpeg gives at most one row group, four rows, a call. */
+        JSAMPROW group[4];
+        uint32_t n = count - *done < 4 ? count - *done : 4;
+        for (uint32_t i = 0; i < n; i++) group[i] = rows + (size_t)(*done + i) * row_bytes;
+        *done += jpeg_read_scanlines(&self->jpeg, group, n);
+    }
+    return IMGPIPE_OK;
+}
+
+imgpipe_code imgpipe_jpeg_read_planes(imgpipe_jpeg_decoder *self, uint8_t **rows[3], uint32_t *done) {
+    *done = 0;
+    GUARD(self);
+    *done = jpeg_read_raw_data(&self->jpeg, rows, (JDIMENSION)(self->jpeg.max_v_samp_factor * DCTSIZE));
+    return IMGPIPE_OK;
+}
+
+imgpipe_code imgpipe_jpeg_finish(imgpipe_jpeg_decoder *self) {
+    GUARD(self);
+    jpeg_finish_decompress(&self->jpeg);
+    return IMGPIPE_OK;
+}
+
+size_t imgpipe_jpeg_unread(const imgpipe_jpeg_decoder *self) {
+    return self->source.bytes_in_buffer;
+}
+
+const char *imgpipe_jpeg_message(const imgpipe_jpeg_decoder *self) {
+    return self->message;
+}
+
+const char *imgpipe_jpeg_warning(const imgpipe_jpeg_decoder *self) {
+    return self->warning;
+}

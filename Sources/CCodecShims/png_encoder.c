@@ -1,0 +1,120 @@
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <png.h>
+
+#include "CCodecShims.h"
+
+struct imgpipe_png_encoder {
+    png_structp png;
+    png_infop info;
+    jmp_buf jump;
+    imgpipe_code failure;
+    imgpipe_output output;
+    char message[200];
+};
+
+static void error_exit(png_structp png, png_const_charp text) {
+    imgpipe_png_encoder *self = png_get_error_ptr(png);
+    snprintf(self->message, sizeof self->message, "%s", text);
+    self->failure = IMGPIPE_MISUSE;
+    longjmp(self->jump, 1);
+}
+
+static void ignore_warning(png_structp png, png_const_charp text) {
+    (void)png;
+    (void)text;
+}
+
+static void write_output(png_structp png, png_bytep bytes, size_t count) {
+    imgpipe_png_encoder *self = png_get_io_ptr(png);
+    if (self->output.write(self->output.context, bytes, count)) {
+        self->failure = IMGPIPE_CALLBACK;
+        longjmp(self->jump, 1);
+    }
+}
+
+static void flush_output(png_structp png) {
+    (void)png;
+}
+
+imgpipe_png_encoder *imgpipe_png_encoder_new(void) {
+    return calloc(1, sizeof(imgpipe_png_encoder));
+}
+
+static void drop(imgpipe_png_encoder *self) {
+    if (self->png) png_destroy_write_struct(&self->png, &self->info);
+}
+
+void imgpipe_png_encoder_free(imgpipe_png_encoder *self) {
+    if (!self) return;
+    drop(self);
+    free(self);
+}
+
+/* What every call that may jump begins with. */
+#define GUARD(self) \
+    do { \
+        if ((self)->failure) return (self)->failure; \
+        if (setjmp((self)->jump)) return (self)->failure; \
+    } while (0)
+
+/* XMP goes into an iTXt, uncompressed so that it can be found without a decoder. */
+static void set_xmp(png_structp png, png_infop info, imgpipe_bytes xmp) {
+    char *text = malloc(xmp.count + 1);
+    if (!text) return;
+    memcpy(text, xmp.bytes, xmp.count);
+    text[xmp.count] = 0;
+    png_text entry = {.compression = PNG_ITXT_COMPRESSION_NONE, .key = "XML:com.adobe.xmp", .text = text, .lang = "", .lang_key = ""};
+    png_set_text(png, info, &entry, 1);
+    free(text);
+}
+
+imgpipe_code imgpipe_png_begin(
+    imgpipe_png_encoder *self, imgpipe_output output, const imgpipe_png_settings *settings) {
+    drop(self);
+    self->failure = IMGPIPE_OK;
+    self->message[0] = 0;
+    self->output = output;
+    GUARD(self);
+    self->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, self, error_exit, ignore_warning);
+    self->info = self->png ? png_create_info_struct(self->png) : NULL;
+    if (!self->info) return self->failure = IMGPIPE_MEMORY;
+    png_structp png = self->png;
+    png_set_write_fn(png, self, write_output, flush_output);
+    png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    int type = (settings->gray ? 0 : PNG_COLOR_MASK_COLOR) | (settings->alpha ? PNG_COLOR_MASK_ALPHA : 0);
+    png_set_IHDR(
+        png, self->info, settings->width, settings->height, settings->sample_bytes * 8, type, PNG_INTERLACE_NONE,
+        PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (settings->density_x && settings->density_y)
+        png_set_pHYs(png, self->info, settings->density_x, settings->density_y, PNG_RESOLUTION_METER);
+    /* A profile that libpng finds odd is a warning and left out. */
+    if (settings->icc.count)
+        png_set_iCCP(png, self->info, "icc", PNG_COMPRESSION_TYPE_BASE, settings->icc.bytes, (png_uint_32)settings->icc.count);
+    if (settings->exif.count)
+        png_set_eXIf_1(png, self->info, (png_uint_32)settings->exif.count, (png_bytep)(uintptr_t)settings->exif.bytes);
+    if (settings->xmp.count) set_xmp(png, self->info, settings->xmp);
+    png_write_info(png, self->info);
+    if (settings->sample_bytes == 2) png_set_swap(png);
+    return IMGPIPE_OK;
+}
+
+imgpipe_code imgpipe_png_write_rows(
+    imgpipe_png_encoder *self, const uint8_t *rows, size_t row_bytes, uint32_t count) {
+    GUARD(self);
+    for (uint32_t i = 0; i < count; i++) png_write_row(self->png, rows + (size_t)i * row_bytes);
+    return IMGPIPE_OK;
+}
+
+imgpipe_code imgpipe_png_end(imgpipe_png_encoder *self) {
+    GUARD(self);
+    png_write_end(self->png, NULL);
+    return IMGPIPE_OK;
+}
+
+const char *imgpipe_png_encoder_message(const imgpipe_png_encoder *self) {
+    return self->message;
+}

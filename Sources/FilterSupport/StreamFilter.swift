@@ -1,0 +1,51 @@
+import ImageCore
+
+/// What every filter that reads a pixel stream does: picture by picture, failures passed on, the first one's status kept.
+public final class StreamFilter {
+    private let console: Console
+    private let reader: StreamReader
+    private var firstFailure: ExitStatus?
+
+    public init(_ console: Console, limits: Limits, pool: BufferPool) throws(ImageError) {
+        self.console = console
+        reader = StreamReader(try ByteSource(.standardInput, pool: pool), limits: limits)
+    }
+
+    /// The status so far.
+    public var status: ExitStatus { firstFailure ?? .done }
+
+    public func note(_ status: ExitStatus) {
+        if firstFailure == nil { firstFailure = status }
+    }
+
+    /// Calls `picture` for each picture of standard input, and `failed` for each that failed, here or before, when that was
+    /// reported and noted. `failed` is told too of a stream that breaks, which ends the run.
+    ///
+    /// `picture` may leave rows unread. Its errors concern that picture; what `failed` throws ends the run, and so does a
+    /// failure to write where `writesStream` says that standard output is what is written.
+    public func run(
+        writesStream: Bool,
+        picture: (_ source: any RowSource, _ name: [UInt8]) throws(ImageError) -> Void,
+        failed: (StreamFailure) throws(ImageError) -> Void
+    ) throws(ImageError) {
+        while true {
+            do throws(ImageError) {
+                switch try reader.next() {
+                case nil: return
+                case .failure(let failure): throw .upstream(failure)
+                case .picture: try picture(reader, name)
+                }
+            } catch {
+                if case .writeFailed = error, writesStream { throw error }
+                let isNamed = !reader.isBroken && !name.isEmpty
+                console.report(error, subject: isNamed ? name : Array("standard input".utf8))
+                note(error.status)
+                try failed(StreamFailure(error, name: name))
+                if reader.isBroken { return }
+            }
+        }
+    }
+
+    /// Of the picture that the reader stands at.
+    private var name: [UInt8] { reader.metadata[.name] ?? [] }
+}

@@ -1,0 +1,32 @@
+import ImageCore
+
+/// What the caller wants of a decoder: it may give that at once where its library can, and gives what the file has where not.
+public struct DecodeOptions: Sendable {
+    public enum Pixels: Sendable {
+        /// As the file has them: a JPEG as its YCbCr planes.
+        case native
+        /// As the file has them, but a JPEG as RGB.
+        case packed
+        case gray, rgb, rgba
+    }
+
+    public var pixels = Pixels.packed
+    /// nil: as the file has them.
+    public var sample: SampleType?
+    public var limits = Limits()
+
+    public init() {}
+
+    /// The format that rows of `format` are to be converted to.
+    public func format(from format: PixelFormat) -> PixelFormat {
+        var wanted: PixelFormat
+        switch pixels {
+        case .native, .packed: wanted = format
+        case .gray: wanted = PixelFormat(.gray, alpha: format.alpha, sample: format.sample)
+        case .rgb: wanted = PixelFormat(.rgb, sample: format.sample)
+        case .rgba: wanted = PixelFormat(.rgb, alpha: .straight, sample: format.sample)
+        }
+        if let sample { wanted.sample = sample }
+        return wanted
+    }
+}

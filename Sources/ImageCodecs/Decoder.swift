@@ -1,0 +1,49 @@
+import ImageCore
+
+/// Decoders of all formats behind one call, told apart by content. One picture at a time; what the libraries and the pool have
+/// allocated serves the next one.
+public final class Decoder {
+    private let pool: BufferPool
+    private let options: DecodeOptions
+    /// Of the picture last opened.
+    private var format: FileSignature?
+    private lazy var jpeg = JPEGDecoder(pool: pool, options: options)
+    private lazy var png = PNGDecoder(pool: pool, options: options)
+    private lazy var webp = WebPDecoder(pool: pool, options: options)
+
+    public init(pool: BufferPool, options: DecodeOptions) {
+        (self.pool, self.options) = (pool, options)
+    }
+
+    /// Reads the header of the picture in `source`; its rows come from the result, which is valid until the next `open`.
+    /// Throws `damaged` for an empty or unknown input, `unsupported` for a known format that is not ours.
+    public func open(_ source: ByteSource) throws(ImageError) -> any RowSource {
+        try source.prefetch(FileSignature.headBytes)
+        let rows: any RowSource
+        format = FileSignature(source.waiting)
+        switch format {
+        case .jpeg: rows = try jpeg.open(source)
+        case .png: rows = try png.open(source)
+        case .webp: rows = try webp.open(source)
+        case .pixelStream: throw .damaged("is a pixel stream already; it needs no imgdecode")
+        case .some(let other): throw .unsupported("is \(other.withArticle), which imgdecode does not read")
+        case nil:
+            throw source.waitingCount == 0
+                ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG or WebP begins like this")
+        }
+        let wanted = options.format(from: rows.info.format)
+        return wanted == rows.info.format ? rows : try Converter(rows, to: wanted, pool: pool)
+    }
+
+    /// What was odd about the picture last opened, but harmed no pixel; complete when its rows are read.
+    public var remarks: [String] {
+        switch format {
+        case .jpeg: jpeg.remarks
+        case .png: png.remarks
+        default: []
+        }
+    }
+
+    /// The file last opened is an animated PNG, of which only the default image is read.
+    public var isDefaultImageOfAnimation: Bool { format == .png && png.isAnimated }
+}

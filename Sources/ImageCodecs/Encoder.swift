@@ -1,0 +1,106 @@
+import ImageCore
+
+/// The formats that are written.
+public enum EncodedFormat: String, CaseIterable, Sendable {
+    case jpeg, png, webp
+
+    /// By the ending of a file's name, in any case.
+    public init?(fileExtension: String) {
+        switch fileExtension.lowercased() {
+        case "jpg", "jpeg", "jpe", "jfif": self = .jpeg
+        case "png": self = .png
+        case "webp": self = .webp
+        default: return nil
+        }
+    }
+}
+
+/// What an encoder is told.
+public struct EncodeOptions: Sendable {
+    public var format = EncodedFormat.jpeg
+    /// JPEG and lossy WebP: 1...100.
+    public var quality = 80
+    /// JPEG; nil: 4:2:0 below quality 90, else 4:4:4.
+    public var subsampling: Subsampling?
+    /// WebP without loss.
+    public var isLossless = false
+    /// What alpha is blended with where the format has none: 8-bit sRGB.
+    public var background = (red: UInt8(255), green: UInt8(255), blue: UInt8(255))
+
+    public init() {}
+}
+
+/// Writes pictures of one format to sinks, one after another.
+public final class Encoder {
+    private let options: EncodeOptions
+    private let pool: BufferPool
+
+    public init(_ options: EncodeOptions, pool: BufferPool) {
+        (self.options, self.pool) = (options, pool)
+    }
+
+    /// Reads all of `picture` and writes it to `sink`, not yet committed. Gives how many frames were left out: a still format
+    /// takes the first.
+    @discardableResult
+    public func encode(_ picture: any RowSource, to sink: any ByteSink) throws(ImageError) -> Int {
+        let format = Self.rowFormat(of: options.format, for: picture.info)
+        let rows = FirstFrame(
+            format == picture.info.format
+                ? picture : try Converter(picture, to: format, background: options.background, pool: pool), pool: pool)
+        let encoder: any RowSink
+        switch options.format {
+        case .jpeg: encoder = try JPEGEncoder(sink, options)
+        case .png: encoder = try PNGEncoder(sink)
+        case .webp: encoder = try WebPEncoder(sink, options, pool: pool)
+        }
+        try transfer(from: rows, to: encoder, pool: pool)
+        return rows.framesLeft
+    }
+
+    /// The rows that a format takes of such a picture.
+    static func rowFormat(of format: EncodedFormat, for info: ImageInfo) -> PixelFormat {
+        let model: ColorModel = info.format.model == .gray ? .gray : .rgb
+        let alpha: Alpha = info.format.hasAlpha ? .straight : .none
+        switch format {
+        case .jpeg: return PixelFormat(model)
+        case .webp: return PixelFormat(.rgb, alpha: alpha)
+        // Rows that a filter has carried with more bits than the picture had go back to what holds it.
+        case .png: return PixelFormat(model, alpha: alpha, sample: info.depth > 8 ? info.format.sample : .uint8)
+        }
+    }
+}
+
+/// A picture without its later frames: these are read, for the sake of the proof that the picture is complete, and dropped.
+final class FirstFrame: RowSource {
+    private let source: any RowSource
+    private let pool: BufferPool
+    private var hasFrame = true
+    private(set) var framesLeft = 0
+
+    init(_ source: any RowSource, pool: BufferPool) {
+        (self.source, self.pool) = (source, pool)
+    }
+
+    var info: ImageInfo { source.info }
+    var metadata: [MetadataRecord] { source.metadata }
+    var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
+
+    func nextFrame() throws(ImageError) -> Frame? {
+        if hasFrame {
+            hasFrame = false
+            return try source.nextFrame()
+        }
+        guard try source.nextFrame() != nil else { return nil }
+        var buffer = try pool.lease(info.bandBufferBytes)
+        repeat {
+            framesLeft += 1
+            var bands = buffer.mutableBytes
+            while try source.read(into: &bands) > 0 {}
+        } while try source.nextFrame() != nil
+        return nil
+    }
+
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+        try source.read(into: &bands)
+    }
+}

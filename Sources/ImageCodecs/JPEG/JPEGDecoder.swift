@@ -1,0 +1,160 @@
+import CCodecShims
+import ImageCore
+
+/// JPEG through libjpeg-turbo: baseline by rows; progressive and other files of several scans are held as coefficients.
+///
+/// Pixels equal djpeg's: accurate integer DCT, fancy upsampling.
+public final class JPEGDecoder: RowSource {
+    private let jpeg: OpaquePointer
+    private let input = CodecInput()
+    private let pool: BufferPool
+    private let options: DecodeOptions
+    private var header = imgpipe_jpeg_header()
+    private var rowsLeft = 0
+    private var hasFrame = false
+    /// CMYK rows on their way to RGB, or one row of MCUs on its way to bands.
+    private var scratch: HeldBuffer?
+    private var planes: JPEGPlanes?
+
+    public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
+    public private(set) var metadata: [MetadataRecord] = []
+    public var trailingMetadata: [MetadataRecord] { [] }
+
+    public init(pool: BufferPool, options: DecodeOptions) {
+        guard let jpeg = imgpipe_jpeg_decoder_new() else { fatalError("out of memory") }
+        (self.jpeg, self.pool, self.options) = (jpeg, pool, options)
+    }
+
+    deinit { imgpipe_jpeg_decoder_free(jpeg) }
+
+    /// Reads up to the first scan of the JPEG in `source`.
+    func open(_ source: ByteSource) throws(ImageError) -> JPEGDecoder {
+        input.open(source)
+        scratch = nil
+        planes = nil
+        var collected = JPEGMetadata(limits: options.limits)
+        input.takeMarker = { (code, bytes) throws(ImageError) in try collected.take(code: code, bytes) }
+        defer { input.takeMarker = { _, _ in } }
+        try check(
+            imgpipe_jpeg_read_header(
+                jpeg, input.callbacks,
+                { context, code, bytes, count in
+                    Unmanaged<CodecInput>.fromOpaque(context!).takeUnretainedValue().marker(code, bytes, count)
+                }, Int32(clamping: options.limits.scans), &header))
+        try options.limits.check(width: header.width, height: header.height)
+        if header.progressive != 0 { try options.limits.check(.memory, header.coefficient_bytes) }
+        metadata = collected.records
+        let output = try chooseOutput()
+        try check(imgpipe_jpeg_start(jpeg, Int32(output), planes == nil ? 0 : 1))
+        rowsLeft = Int(info.height)
+        hasFrame = true
+        return self
+    }
+
+    /// Sets `info`; returns the colour space that libjpeg is to give.
+    private func chooseOutput() throws(ImageError) -> Int {
+        let stored = Int(header.color_space)
+        let format: PixelFormat
+        let output: Int
+        switch stored {
+        case IMGPIPE_JPEG_GRAY: (format, output) = (.gray, stored)
+        case IMGPIPE_JPEG_YCBCR where options.pixels == .gray: (format, output) = (.gray, IMGPIPE_JPEG_GRAY)
+        case IMGPIPE_JPEG_YCBCR:
+            if options.pixels == .native, let subsampling = JPEGPlanes.subsampling(header) {
+                (format, output) = (PixelFormat(planar: subsampling), IMGPIPE_JPEG_YCBCR)
+            } else {
+                (format, output) = (.rgb, IMGPIPE_JPEG_RGB)
+            }
+        case IMGPIPE_JPEG_RGB: (format, output) = (.rgb, IMGPIPE_JPEG_RGB)
+        case IMGPIPE_JPEG_CMYK, IMGPIPE_JPEG_YCCK: (format, output) = (.rgb, IMGPIPE_JPEG_CMYK)
+        default: throw .unsupported("JPEG of \(header.components) components of no known colour space")
+        }
+        info = ImageInfo(width: header.width, height: header.height, format: format)
+        info.source = .jpeg
+        let perMetre = header.density_unit == 1 ? 10000.0 / 254 : header.density_unit == 2 ? 100 : 0
+        info.density = (
+            UInt32((Double(header.density_x) * perMetre).rounded()), UInt32((Double(header.density_y) * perMetre).rounded())
+        )
+        if output == IMGPIPE_JPEG_CMYK {
+            // The profile is CMYK's: it does not fit the rows that leave here.
+            metadata.removeAll { $0.type == .icc }
+        }
+        if format.layout == .planar { planes = try JPEGPlanes(header, pool: pool) }
+        return output
+    }
+
+    public func nextFrame() throws(ImageError) -> Frame? {
+        if hasFrame {
+            hasFrame = false
+            return Frame()
+        }
+        precondition(rowsLeft == 0, "nextFrame before the rows were read")
+        try check(imgpipe_jpeg_finish(jpeg))
+        input.close(unread: imgpipe_jpeg_unread(jpeg))
+        scratch = nil
+        planes = nil
+        return nil
+    }
+
+    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+        let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
+        guard rowsLeft > 0 else { return 0 }
+        let done = try bands.withUnsafeMutableBytes { (target) throws(ImageError) in
+            let start = target.baseAddress!.assumingMemoryBound(to: UInt8.self)
+            if planes != nil { return try readPlanes(into: start, rows: count) }
+            if header.color_space == IMGPIPE_JPEG_CMYK || header.color_space == IMGPIPE_JPEG_YCCK {
+                return try readCMYK(into: start, rows: count)
+            }
+            return try readRows(into: start, rowBytes: info.rowBytes, rows: count)
+        }
+        rowsLeft -= done
+        return done
+    }
+
+    private func readRows(into start: UnsafeMutablePointer<UInt8>, rowBytes: Int, rows: Int) throws(ImageError) -> Int {
+        var done: UInt32 = 0
+        try check(imgpipe_jpeg_read_rows(jpeg, start, rowBytes, UInt32(rows), &done))
+        return Int(done)
+    }
+
+    private func readPlanes(into start: UnsafeMutablePointer<UInt8>, rows: Int) throws(ImageError) -> Int {
+        let jpeg = jpeg
+        var code = IMGPIPE_OK
+        let done = planes!.take(rows, of: rowsLeft, into: start) { rows in
+            var done: UInt32 = 0
+            code = imgpipe_jpeg_read_planes(jpeg, rows, &done)
+            return code == IMGPIPE_OK
+        }
+        try check(code)
+        return done
+    }
+
+    /// CMYK as every writer but the specification stores it, inverted; RGB by the formula that djpeg has: c x k / 255, rounded.
+    private func readCMYK(into start: UnsafeMutablePointer<UInt8>, rows: Int) throws(ImageError) -> Int {
+        let width = Int(info.width)
+        if scratch == nil { scratch = HeldBuffer(try pool.lease(width * 4)) }
+        let row = scratch!.start.assumingMemoryBound(to: UInt8.self)
+        for y in 0..<rows {
+            _ = try readRows(into: row, rowBytes: width * 4, rows: 1)
+            let target = start + y * width * 3
+            for x in 0..<width {
+                let k = Int(row[4 * x + 3])
+                for c in 0..<3 {
+                    target[3 * x + c] = UInt8((Int(row[4 * x + c]) * k * 2 + 255) / 510)
+                }
+            }
+        }
+        return rows
+    }
+
+    /// What was odd, but harmed no pixel.
+    var remarks: [String] {
+        let text = String(cString: imgpipe_jpeg_warning(jpeg))
+        return text.isEmpty ? [] : [lowered(text)]
+    }
+
+    private func check(_ code: imgpipe_code) throws(ImageError) {
+        if code == IMGPIPE_OK { return }
+        throw input.error(code, imgpipe_jpeg_message(jpeg), unread: imgpipe_jpeg_unread(jpeg), limits: options.limits)
+    }
+}

@@ -1,0 +1,60 @@
+import CCodecShims
+import ImageCore
+
+/// JPEG through libjpeg-turbo: baseline, by rows.
+final class JPEGEncoder: RowSink {
+    private let jpeg: OpaquePointer
+    private let output: CodecOutput
+    private let options: EncodeOptions
+    private var rowBytes = 0
+
+    /// The largest side of a JPEG in libjpeg: jmorecfg.h.
+    static let maximumSide: UInt32 = 65500
+
+    init(_ sink: any ByteSink, _ options: EncodeOptions) throws(ImageError) {
+        guard let jpeg = imgpipe_jpeg_encoder_new() else { throw .internalError("out of memory") }
+        (self.jpeg, self.options) = (jpeg, options)
+        output = CodecOutput(sink)
+    }
+
+    deinit { imgpipe_jpeg_encoder_free(jpeg) }
+
+    /// 4:2:0 halves the bytes of chroma twice; from quality 90 on people ask for more than it holds.
+    private var subsampling: Subsampling {
+        options.subsampling ?? (options.quality < 90 ? .s420 : .s444)
+    }
+
+    func begin(_ info: ImageInfo, metadata: [MetadataRecord]) throws(ImageError) {
+        guard max(info.width, info.height) <= Self.maximumSide else {
+            throw .unsupported("\(info.width) x \(info.height) is more than a JPEG holds (\(Self.maximumSide) a side)")
+        }
+        rowBytes = info.rowBytes
+        // Dots per inch, 16 bits.
+        func perInch(_ perMetre: UInt32) -> UInt16 { UInt16(clamping: (UInt64(perMetre) * 254 + 5000) / 10000) }
+        var settings = imgpipe_jpeg_settings(
+            width: info.width, height: info.height,
+            color_space: Int32(info.format.model == .gray ? IMGPIPE_JPEG_GRAY : IMGPIPE_JPEG_RGB),
+            quality: Int32(options.quality), horizontal: Int32(subsampling.horizontal),
+            vertical: Int32(subsampling.vertical), density_x: perInch(info.density.x), density_y: perInch(info.density.y))
+        try check(imgpipe_jpeg_begin(jpeg, output.callbacks, &settings))
+        if let icc = metadata[.icc] { try check(imgpipe_jpeg_write_icc(jpeg, icc, icc.count)) }
+    }
+
+    func beginFrame(_ frame: Frame) throws(ImageError) {}
+
+    func write(_ bands: RawSpan, rows: Int) throws(ImageError) {
+        try check(
+            bands.withUnsafeBytes {
+                imgpipe_jpeg_write_rows(
+                    jpeg, $0.baseAddress!.assumingMemoryBound(to: UInt8.self), rowBytes, UInt32(rows))
+            })
+    }
+
+    func end(trailingMetadata: [MetadataRecord]) throws(ImageError) {
+        try check(imgpipe_jpeg_end(jpeg))
+    }
+
+    private func check(_ code: imgpipe_code) throws(ImageError) {
+        if code != IMGPIPE_OK { throw output.error(code, imgpipe_jpeg_encoder_message(jpeg)) }
+    }
+}

@@ -1,0 +1,90 @@
+import ImageCore
+
+/// Collects what APPn and COM segments of a JPEG carry, without their container headers.
+struct JPEGMetadata {
+    private var exif: [UInt8]?
+    private var xmp: [UInt8]?
+    private var iptc: [UInt8]?
+    private var comments: [[UInt8]] = []
+    /// Parts of the ICC profile by sequence number, and how many there are to be. ICC.1:2022 annex B.4.
+    private var iccParts: [UInt8: [UInt8]] = [:]
+    private var iccCount: UInt8 = 0
+    private var byteCount: UInt64 = 0
+    private let limits: Limits
+
+    init(limits: Limits) { self.limits = limits }
+
+    /// `bytes`: the payload of one segment.
+    mutating func take(code: Int32, _ bytes: UnsafeRawBufferPointer) throws(ImageError) {
+        func content(after signature: StaticString) -> [UInt8]? {
+            let n = signature.utf8CodeUnitCount
+            guard bytes.count > n, (0..<n).allSatisfy({ bytes[$0] == signature.utf8Start[$0] }) else { return nil }
+            return Array(bytes[n...])
+        }
+        var kept: [UInt8]?
+        switch code {
+        case 0xe1:
+            if exif == nil, let block = content(after: "Exif\0\0") {
+                (exif, kept) = (block, block)
+            } else if xmp == nil, let packet = content(after: "http://ns.adobe.com/xap/1.0/\0") {
+                (xmp, kept) = (packet, packet)
+            }
+        case 0xe2:
+            if let part = content(after: "ICC_PROFILE\0"), part.count > 2, iccParts[part[0]] == nil {
+                iccParts[part[0]] = Array(part[2...])
+                (iccCount, kept) = (part[1], part)
+            }
+        case 0xed:
+            if iptc == nil, let resources = content(after: "Photoshop 3.0\0") {
+                iptc = Self.iptc(inResources: resources)
+                kept = iptc
+            }
+        case 0xfe:
+            // The stream's text has a keyword, and JPEG says of no encoding; what is not UTF-8 is left.
+            if bytes.count > 0, String(validating: bytes, as: UTF8.self) != nil {
+                let text = Array("Comment\0".utf8) + bytes
+                comments.append(text)
+                kept = text
+            }
+        default: break
+        }
+        byteCount += UInt64(kept?.count ?? 0)
+        try limits.check(.metadata, byteCount)
+    }
+
+    /// The IIM block among Photoshop's image resources: "8BIM", id 0x0404, a padded name, a length.
+    private static func iptc(inResources bytes: [UInt8]) -> [UInt8]? {
+        var at = 0
+        while at + 12 <= bytes.count, bytes[at..<at + 4].elementsEqual("8BIM".utf8) {
+            let id = Int(bytes[at + 4]) << 8 | Int(bytes[at + 5])
+            let nameBytes = (Int(bytes[at + 6]) + 2) & ~1
+            let length = at + 6 + nameBytes
+            guard length + 4 <= bytes.count else { return nil }
+            let count = (0..<4).reduce(0) { $0 << 8 | Int(bytes[length + $1]) }
+            guard count <= bytes.count - length - 4 else { return nil }
+            if id == 0x0404 { return Array(bytes[length + 4..<length + 4 + count]) }
+            at = length + 4 + (count + 1) & ~1
+        }
+        return nil
+    }
+
+    /// The profile, when all its parts are there.
+    private var icc: [UInt8]? {
+        guard iccCount > 0, iccParts.count == Int(iccCount) else { return nil }
+        var profile: [UInt8] = []
+        for number in 1...iccCount {
+            guard let part = iccParts[number] else { return nil }
+            profile += part
+        }
+        return profile
+    }
+
+    var records: [MetadataRecord] {
+        var records: [MetadataRecord] = []
+        if let icc { records.append(MetadataRecord(.icc, icc)) }
+        if let exif { records.append(MetadataRecord(.exif, exif)) }
+        if let xmp { records.append(MetadataRecord(.xmp, xmp)) }
+        if let iptc { records.append(MetadataRecord(.iptc, iptc)) }
+        return records + comments.map { MetadataRecord(.text, $0) }
+    }
+}

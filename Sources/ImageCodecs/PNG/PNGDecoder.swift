@@ -1,0 +1,109 @@
+import CCodecShims
+import ImageCore
+
+/// PNG through libpng: palettes, small grey and tRNS expanded, 16 bit kept; rows flow unless the file is interlaced.
+public final class PNGDecoder: RowSource {
+    private let png: OpaquePointer
+    private let input = CodecInput()
+    private let pool: BufferPool
+    private let options: DecodeOptions
+    private var rowsLeft = 0
+    private var hasFrame = false
+    /// The whole picture, when it is interlaced.
+    private var whole: HeldBuffer?
+
+    public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
+    public private(set) var metadata: [MetadataRecord] = []
+    public private(set) var trailingMetadata: [MetadataRecord] = []
+    /// The file is an animation of which only the default image is read.
+    public private(set) var isAnimated = false
+
+    public init(pool: BufferPool, options: DecodeOptions) {
+        guard let png = imgpipe_png_decoder_new() else { fatalError("out of memory") }
+        (self.png, self.pool, self.options) = (png, pool, options)
+    }
+
+    deinit { imgpipe_png_decoder_free(png) }
+
+    /// Reads up to the first IDAT of the PNG in `source`.
+    func open(_ source: ByteSource) throws(ImageError) -> PNGDecoder {
+        input.open(source)
+        whole = nil
+        var header = imgpipe_png_header()
+        try check(imgpipe_png_read_header(png, input.callbacks, Int(clamping: options.limits.metadata), &header))
+        try options.limits.check(width: header.width, height: header.height)
+        let format = PixelFormat(
+            header.gray != 0 ? .gray : .rgb, alpha: header.alpha != 0 ? .straight : .none,
+            sample: header.sample_bytes == 2 ? .uint16 : .uint8)
+        info = ImageInfo(width: header.width, height: header.height, format: format)
+        info.source = .png
+        info.depth = UInt8(header.depth)
+        info.density = (header.density_x, header.density_y)
+        isAnimated = header.animated != 0
+        metadata = try records()
+        trailingMetadata = []
+        rowsLeft = Int(info.height)
+        hasFrame = true
+        if header.interlaced != 0 { try readWhole() }
+        return self
+    }
+
+    private func records() throws(ImageError) -> [MetadataRecord] {
+        var (icc, exif, xmp) = (imgpipe_bytes(), imgpipe_bytes(), imgpipe_bytes())
+        try check(imgpipe_png_metadata(png, &icc, &exif, &xmp))
+        let records = [(FourCC.icc, icc), (.exif, exif), (.xmp, xmp)].compactMap { type, found in
+            found.bytes.map { MetadataRecord(type, Array(UnsafeBufferPointer(start: $0, count: found.count))) }
+        }
+        try options.limits.check(.metadata, UInt64(records.reduce(0) { $0 + $1.payload.count }))
+        return records
+    }
+
+    private func readWhole() throws(ImageError) {
+        let whole = HeldBuffer(try pool.lease(info.byteCount(rows: Int(info.height))))
+        self.whole = whole
+        let start = whole.start.assumingMemoryBound(to: UInt8.self)
+        try check(imgpipe_png_read_all(png, start, info.rowBytes))
+    }
+
+    public func nextFrame() throws(ImageError) -> Frame? {
+        if hasFrame {
+            hasFrame = false
+            return Frame()
+        }
+        precondition(rowsLeft == 0, "nextFrame before the rows were read")
+        try check(imgpipe_png_finish(png))
+        let before = metadata
+        trailingMetadata = try records().filter { record in !before.contains { $0.type == record.type } }
+        input.close(unread: imgpipe_png_unread(png))
+        whole = nil
+        return nil
+    }
+
+    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+        let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
+        guard rowsLeft > 0 else { return 0 }
+        let (rowBytes, from) = (info.rowBytes, (Int(info.height) - rowsLeft) * info.rowBytes)
+        try bands.withUnsafeMutableBytes { (target) throws(ImageError) in
+            let start = target.baseAddress!
+            if let whole {
+                start.copyMemory(from: whole.start + from, byteCount: count * rowBytes)
+            } else {
+                try check(
+                    imgpipe_png_read_rows(png, start.assumingMemoryBound(to: UInt8.self), rowBytes, UInt32(count)))
+            }
+        }
+        rowsLeft -= count
+        return count
+    }
+
+    /// What was odd, but harmed no pixel.
+    var remarks: [String] {
+        let text = String(cString: imgpipe_png_warning(png))
+        return text.isEmpty ? [] : [lowered(text)]
+    }
+
+    private func check(_ code: imgpipe_code) throws(ImageError) {
+        if code == IMGPIPE_OK { return }
+        throw input.error(code, imgpipe_png_message(png), unread: imgpipe_png_unread(png), limits: options.limits)
+    }
+}

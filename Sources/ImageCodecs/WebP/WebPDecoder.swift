@@ -1,0 +1,188 @@
+import CWebP
+import CWebPDemux
+import ImageCore
+
+/// WebP through libwebp: lossy, lossless, alpha; an animation's frames composed to the whole canvas by libwebpdemux.
+///
+/// The format needs its bytes whole, and the picture too: both are leased, and so counted in the memory limit.
+public final class WebPDecoder: RowSource {
+    private let pool: BufferPool
+    private let options: DecodeOptions
+    private var file: HeldBuffer?
+    private var picture: HeldBuffer?
+    private var animation: WebPAnimation?
+    private var framesLeft: UInt32 = 0
+    private var rowsLeft = 0
+
+    public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
+    public private(set) var metadata: [MetadataRecord] = []
+    public var trailingMetadata: [MetadataRecord] { [] }
+
+    public init(pool: BufferPool, options: DecodeOptions) {
+        (self.pool, self.options) = (pool, options)
+    }
+
+    /// Reads the whole WebP in `source`, and its header.
+    func open(_ source: ByteSource) throws(ImageError) -> WebPDecoder {
+        release()
+        let file = try Self.readFile(source, pool: pool)
+        let start = file.start.assumingMemoryBound(to: UInt8.self)
+        var features = WebPBitstreamFeatures()
+        let status = WebPGetFeatures(start, file.count, &features)
+        guard status == VP8_STATUS_OK else { throw Self.error(status, byteCount: file.count) }
+        guard features.width > 0, features.height > 0 else {
+            throw .damaged("\(features.width) x \(features.height) WebP")
+        }
+        // An animation is composed with alpha, whatever its flags say.
+        let isAnimated = features.has_animation != 0
+        let format: PixelFormat = features.has_alpha != 0 || isAnimated ? .rgba : .rgb
+        info = ImageInfo(width: UInt32(features.width), height: UInt32(features.height), format: format)
+        info.source = .webp
+        try options.limits.check(width: info.width, height: info.height)
+        (metadata, info.loop, info.frames) = try WebPContainer.read(start, file.count, limits: options.limits)
+        if isAnimated {
+            try options.limits.check(width: info.width, height: info.height, frames: info.frames)
+            // The decoder holds two canvases.
+            let canvas = UInt64(info.byteCount(rows: Int(info.height)))
+            try options.limits.check(.memory, 2 * canvas + UInt64(file.count))
+            animation = try WebPAnimation(start, file.count)
+        } else {
+            picture = try decode(start, file.count)
+            info.frames = 1
+        }
+        framesLeft = info.frames
+        rowsLeft = 0
+        self.file = file
+        return self
+    }
+
+    private func release() {
+        animation = nil
+        file = nil
+        picture = nil
+    }
+
+    /// The bytes that the RIFF header states, which must all be there. Grows with what really comes.
+    private static func readFile(_ source: ByteSource, pool: BufferPool) throws(ImageError) -> HeldBuffer {
+        try source.prefetch(12)
+        let riffBytes = (0..<4).reduce(0) { $0 | Int(source.waiting.unsafeLoad(fromByteOffset: 4 + $1, as: UInt8.self)) << (8 * $1) }
+        let total = riffBytes + 8
+        guard riffBytes >= 12 else { throw .damaged("RIFF size \(riffBytes)", atByte: 4) }
+        var file = HeldBuffer(try pool.lease(min(total, 1 << 20)))
+        var done = 0
+        while true {
+            let start = file.start + done
+            var target = MutableRawSpan(_unsafeStart: start, byteCount: file.count - done)
+            try source.read(into: &target)
+            done = file.count
+            if done == total { return file }
+            let larger = HeldBuffer(try pool.lease(min(total, 2 * done)))
+            larger.start.copyMemory(from: file.start, byteCount: done)
+            file = larger
+        }
+    }
+
+    private func decode(_ start: UnsafePointer<UInt8>, _ count: Int) throws(ImageError) -> HeldBuffer {
+        var config = WebPDecoderConfig()
+        guard WebPInitDecoderConfig(&config) != 0 else { throw .internalError("libwebp of another version") }
+        let byteCount = info.byteCount(rows: Int(info.height))
+        let lease = HeldBuffer(try pool.lease(byteCount))
+        config.output.colorspace = info.format.hasAlpha ? MODE_RGBA : MODE_RGB
+        config.output.is_external_memory = 1
+        config.output.u.RGBA.rgba = lease.start.assumingMemoryBound(to: UInt8.self)
+        config.output.u.RGBA.stride = Int32(info.rowBytes)
+        config.output.u.RGBA.size = byteCount
+        let status = WebPDecode(start, count, &config)
+        guard status == VP8_STATUS_OK else { throw Self.error(status, byteCount: count) }
+        return lease
+    }
+
+    public func nextFrame() throws(ImageError) -> Frame? {
+        precondition(rowsLeft == 0, "nextFrame before the rows were read")
+        guard framesLeft > 0 else {
+            release()
+            return nil
+        }
+        framesLeft -= 1
+        rowsLeft = Int(info.height)
+        return Frame(durationMilliseconds: try animation?.next() ?? 0)
+    }
+
+    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+        let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
+        guard count > 0 else { return 0 }
+        let from = (Int(info.height) - rowsLeft) * info.rowBytes
+        let bytes = count * info.rowBytes
+        let canvas = animation?.canvas ?? UnsafeRawPointer(picture!.start)
+        bands.withUnsafeMutableBytes { $0.baseAddress!.copyMemory(from: canvas + from, byteCount: bytes) }
+        rowsLeft -= count
+        return count
+    }
+
+    static func error(_ status: VP8StatusCode, byteCount: Int) -> ImageError {
+        switch status {
+        case VP8_STATUS_OUT_OF_MEMORY: .overLimit(.memory, value: UInt64(byteCount), maximum: 0)
+        case VP8_STATUS_UNSUPPORTED_FEATURE: .unsupported("WebP with a feature that libwebp does not have")
+        // The file is as long as it says, so what is missing is missing inside.
+        case VP8_STATUS_NOT_ENOUGH_DATA, VP8_STATUS_SUSPENDED: .damaged("WebP data ends inside the picture")
+        default: .damaged("corrupt WebP data")
+        }
+    }
+}
+
+/// The chunks around the picture.
+enum WebPContainer {
+    /// Metadata, loop count and frame count of a whole file.
+    static func read(
+        _ start: UnsafePointer<UInt8>, _ count: Int, limits: Limits
+    ) throws(ImageError) -> ([MetadataRecord], loop: UInt32, frames: UInt32) {
+        var data = WebPData(bytes: start, size: count)
+        // A bare VP8 chunk that decodes may still be more than the demuxer takes; it has no metadata then.
+        guard let demuxer = WebPDemux(&data) else { return ([], 0, 1) }
+        defer { WebPDemuxDelete(demuxer) }
+        var records: [MetadataRecord] = []
+        for (name, type) in [("ICCP", FourCC.icc), ("EXIF", .exif), ("XMP ", .xmp)] {
+            var chunk = WebPChunkIterator()
+            guard WebPDemuxGetChunk(demuxer, name, 1, &chunk) != 0 else { continue }
+            defer { WebPDemuxReleaseChunkIterator(&chunk) }
+            var payload = Array(UnsafeBufferPointer(start: chunk.chunk.bytes, count: chunk.chunk.size))
+            // Some writers put JPEG's header before the TIFF header.
+            if type == .exif && payload.starts(with: "Exif\0\0".utf8) { payload.removeFirst(6) }
+            if !payload.isEmpty { records.append(MetadataRecord(type, payload)) }
+        }
+        try limits.check(.metadata, UInt64(records.reduce(0) { $0 + $1.payload.count }))
+        return (records, WebPDemuxGetI(demuxer, WEBP_FF_LOOP_COUNT), WebPDemuxGetI(demuxer, WEBP_FF_FRAME_COUNT))
+    }
+}
+
+/// An animation's frames, composed one on another.
+final class WebPAnimation {
+    private let decoder: OpaquePointer
+    private var shownUntil: Int32 = 0
+    /// RGBA rows of the frame that `next` gave, until it gives another.
+    private(set) var canvas: UnsafeRawPointer?
+
+    /// The bytes stay where they are while this lives.
+    init(_ start: UnsafePointer<UInt8>, _ count: Int) throws(ImageError) {
+        var options = WebPAnimDecoderOptions()
+        var data = WebPData(bytes: start, size: count)
+        guard WebPAnimDecoderOptionsInit(&options) != 0 else { throw .internalError("libwebpdemux of another version") }
+        options.color_mode = MODE_RGBA
+        guard let decoder = WebPAnimDecoderNew(&data, &options) else { throw .damaged("corrupt WebP animation") }
+        self.decoder = decoder
+    }
+
+    deinit { WebPAnimDecoderDelete(decoder) }
+
+    /// Composes the next frame; gives its duration in milliseconds.
+    func next() throws(ImageError) -> UInt32 {
+        var pixels: UnsafeMutablePointer<UInt8>?
+        var until: Int32 = 0
+        guard WebPAnimDecoderGetNext(decoder, &pixels, &until) != 0, let pixels else {
+            throw .damaged("corrupt frame of a WebP animation")
+        }
+        canvas = UnsafeRawPointer(pixels)
+        defer { shownUntil = until }
+        return UInt32(clamping: until - shownUntil)
+    }
+}

@@ -1,0 +1,107 @@
+import CPlatformShims
+import Glibc
+
+/// A file that appears under its name at `commit`, whole, or never: written to a temporary beside it that has no name where the
+/// file system can (O_TMPFILE), else to one that signals remove.
+///
+/// A symlink is followed. An existing file keeps its mode; a new one gets 0666 & ~umask. A target that is not a regular file (a
+/// device, a fifo) is opened and written at `commit`.
+public final class AtomicFile: ByteSink {
+    private let target: FilePath
+    private let directory: FilePath
+    private let mayReplace: Bool
+    /// The mode of the file that is there; nil when none is.
+    private var existingMode: mode_t?
+    /// Of a regular file.
+    private var writer: FileWriter?
+    /// Nil while the temporary has no name.
+    private var temporary: FilePath?
+    /// For a target that is no regular file: the bytes wait here.
+    private var spool: SpooledSink?
+    private var isCommitted = false
+
+    /// Throws `cannotCreate` or `refusedOutput` at once when the target cannot become this file.
+    public init(_ path: FilePath, mayReplace: Bool = true, pool: BufferPool) throws(ImageError) {
+        self.mayReplace = mayReplace
+        target = try path.followingLinks()
+        directory = target.directory
+        var status = stat()
+        if target.withCString({ stat($0, &status) }) == 0 {
+            if !mayReplace { throw .refusedOutput("file exists") }
+            if status.st_mode & S_IFMT == S_IFDIR { throw .cannotCreate(errno: EISDIR) }
+            guard status.st_mode & S_IFMT == S_IFREG else {
+                let number = target.withCString { imgpipe_open($0, O_WRONLY | O_CLOEXEC, 0) }
+                guard number >= 0 else { throw .cannotCreate(errno: errno) }
+                spool = SpooledSink(Descriptor(number: number), pool: pool)
+                return
+            }
+            existingMode = status.st_mode & 0o7777
+        }
+        var number = directory.withCString { imgpipe_open_unnamed($0, 0o666) }
+        if number < 0 {
+            guard [EOPNOTSUPP, EISDIR, EINVAL, ENOENT].contains(errno) else { throw .cannotCreate(errno: errno) }
+            let name = Self.temporaryName(in: directory)
+            number = name.withCString { imgpipe_open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
+            guard number >= 0 else { throw .cannotCreate(errno: errno) }
+            _ = name.withCString { imgpipe_remove_on_signal($0) }
+            temporary = name
+        }
+        writer = try FileWriter(number, pool: pool)
+    }
+
+    deinit { removeTemporary() }
+
+    public func write(_ bytes: RawSpan) throws(ImageError) {
+        if let spool { try spool.write(bytes) } else { try writer?.write(bytes) }
+    }
+
+    public func commit() throws(ImageError) {
+        if let spool { return try spool.commit() }
+        guard let writer, !isCommitted else { preconditionFailure("a second commit") }
+        try writer.flush()
+        if let existingMode { fchmod(writer.number, existingMode) }
+        if temporary == nil && (existingMode == nil || !mayReplace) {
+            if target.withCString({ imgpipe_link_descriptor(writer.number, $0) }) == 0 {
+                isCommitted = true
+                return try writer.close()
+            }
+            guard errno == EEXIST, mayReplace else { throw Self.linkError() }
+        }
+        if temporary == nil {
+            let name = Self.temporaryName(in: directory)
+            _ = name.withCString { imgpipe_remove_on_signal($0) }
+            temporary = name
+            guard name.withCString({ imgpipe_link_descriptor(writer.number, $0) }) == 0 else { throw Self.linkError() }
+        }
+        try writer.close()
+        let renamed = temporary!.withCString { from in
+            target.withCString { to in mayReplace ? rename(from, to) : link(from, to) }
+        }
+        guard renamed == 0 else { throw Self.linkError() }
+        isCommitted = true
+        if mayReplace {
+            temporary = nil
+            imgpipe_remove_on_signal(nil)
+        } else {
+            removeTemporary()
+        }
+    }
+
+    private static func linkError() -> ImageError {
+        errno == EEXIST ? .refusedOutput("file exists") : .cannotCreate(errno: errno)
+    }
+
+    private func removeTemporary() {
+        guard let name = temporary else { return }
+        _ = name.withCString { unlink($0) }
+        imgpipe_remove_on_signal(nil)
+        temporary = nil
+    }
+
+    /// A name beside the target that nobody has: process and time make it so, and O_EXCL or link(2) make sure.
+    private static func temporaryName(in directory: FilePath) -> FilePath {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return directory.appending(".imgpipe-\(getpid())-\(now.tv_sec)\(now.tv_nsec)")
+    }
+}

@@ -1,0 +1,20 @@
+/// Where a file's bytes go: all of them or none. What is written becomes the file at `commit`, and is gone without it.
+public protocol ByteSink: AnyObject {
+    func write(_ bytes: RawSpan) throws(ImageError)
+    func commit() throws(ImageError)
+}
+
+/// Bytes that stay in memory.
+public final class MemorySink: ByteSink {
+    /// The whole file, once it is committed.
+    public private(set) var file: [UInt8]?
+    private var bytes: [UInt8] = []
+
+    public init() {}
+
+    public func write(_ bytes: RawSpan) throws(ImageError) {
+        bytes.withUnsafeBytes { self.bytes.append(contentsOf: $0) }
+    }
+
+    public func commit() throws(ImageError) { file = bytes }
+}

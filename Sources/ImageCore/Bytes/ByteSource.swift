@@ -1,0 +1,109 @@
+import Glibc
+
+/// Compressed bytes or a pixel stream, from a file or a pipe, a window of them at a time.
+///
+/// Files are read at offsets into one buffer, not mapped: it measures the same (docs/measurements.md), no page
+/// stays behind the reader, and a file that shrinks meanwhile ends early instead of raising SIGBUS.
+public final class ByteSource {
+    private let descriptor: Descriptor
+    private var buffer: BufferLease
+    /// The bytes of `buffer` that nobody has taken yet.
+    private var unread = 0..<0
+    /// How many bytes before `unread` this source has given.
+    public private(set) var positionBytes: UInt64 = 0
+    /// The end was seen: the descriptor gives nothing any more.
+    public private(set) var isAtEnd = false
+
+    /// Pipes hold 64 KiB, and one read of a file twice that hides its system call.
+    public static let windowBytes = 128 << 10
+
+    public init(_ descriptor: consuming Descriptor, pool: BufferPool) throws(ImageError) {
+        self.descriptor = descriptor
+        buffer = try pool.lease(Self.windowBytes)
+    }
+
+    /// The waiting bytes: may be empty before `refill`, and is only then at the end after `refill` gave 0.
+    public var waiting: RawSpan {
+        @_lifetime(borrow self)
+        get { unsafe _overrideLifetime(buffer.bytes.extracting(unread), borrowing: self) }
+    }
+
+    public var waitingCount: Int { unread.count }
+
+    /// Takes `count` of the waiting bytes.
+    public func skip(_ count: Int) {
+        precondition(count <= unread.count)
+        unread = unread.lowerBound + count..<unread.upperBound
+        positionBytes += UInt64(count)
+    }
+
+    /// Reads once more behind the waiting bytes; returns how many came, 0 at the end.
+    @discardableResult
+    public func refill() throws(ImageError) -> Int {
+        if isAtEnd { return 0 }
+        if unread.isEmpty { unread = 0..<0 }
+        if unread.upperBound == buffer.count {
+            precondition(unread.lowerBound > 0, "refill of a full window")
+            memmove(buffer.start, buffer.start + unread.lowerBound, unread.count)
+            unread = 0..<unread.count
+        }
+        let n = try descriptor.read(into: buffer.start + unread.upperBound, count: buffer.count - unread.upperBound)
+        unread = unread.lowerBound..<unread.upperBound + n
+        if n == 0 { isAtEnd = true }
+        return n
+    }
+
+    /// Makes `count` bytes wait, fewer only at the end.
+    public func prefetch(_ count: Int) throws(ImageError) {
+        precondition(count <= buffer.count)
+        if unread.lowerBound + count > buffer.count {
+            memmove(buffer.start, buffer.start + unread.lowerBound, unread.count)
+            unread = 0..<unread.count
+        }
+        while unread.count < count {
+            if try refill() == 0 { return }
+        }
+    }
+
+    /// Fills `target` unless the input ends before: then throws `truncated`.
+    public func read(into target: inout MutableRawSpan) throws(ImageError) {
+        try target.withUnsafeMutableBytes { (target) throws(ImageError) in try readAll(target) }
+    }
+
+    private func readAll(_ target: UnsafeMutableRawBufferPointer) throws(ImageError) {
+        guard let start = target.baseAddress else { return }
+        var done = min(target.count, unread.count)
+        memcpy(start, buffer.start + unread.lowerBound, done)
+        skip(done)
+        while done < target.count {
+            // The window is empty: what is wanted goes straight to its place, what comes after it into the window.
+            var places = (
+                iovec(iov_base: start + done, iov_len: target.count - done),
+                iovec(iov_base: buffer.start, iov_len: buffer.count)
+            )
+            let n = withUnsafeBytes(of: &places) {
+                readv(descriptor.number, $0.bindMemory(to: iovec.self).baseAddress!, 2)
+            }
+            if n < 0 {
+                if errno == EINTR { continue }
+                throw .readFailed(errno: errno)
+            }
+            if n == 0 {
+                isAtEnd = true
+                throw .truncated(atByte: positionBytes)
+            }
+            let direct = min(n, target.count - done)
+            done += direct
+            positionBytes += UInt64(direct)
+            unread = 0..<n - direct
+        }
+    }
+
+    /// Reads and drops whatever is left, so that a pipe's writer is not killed for bytes behind the picture.
+    public func drain() throws(ImageError) {
+        repeat { skip(unread.count) } while try refill() > 0
+    }
+
+    /// The waiting bytes' address for a C library; valid until the next call on this source.
+    package var waitingStart: UnsafeRawPointer { UnsafeRawPointer(buffer.start + unread.lowerBound) }
+}

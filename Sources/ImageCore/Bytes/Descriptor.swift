@@ -1,0 +1,60 @@
+import CPlatformShims
+import Glibc
+
+/// An open file descriptor, closed when this value ends, if it owns it.
+public struct Descriptor: ~Copyable {
+    public let number: Int32
+    private let owned: Bool
+
+    public static var standardInput: Descriptor { Descriptor(number: 0, owned: false) }
+    public static var standardOutput: Descriptor { Descriptor(number: 1, owned: false) }
+
+    public init(number: Int32, owned: Bool = true) {
+        (self.number, self.owned) = (number, owned)
+    }
+
+    deinit { if owned { Glibc.close(number) } }
+
+    /// open(2) for reading. A directory is refused here, not at the first read.
+    public static func open(reading path: borrowing FilePath) throws(ImageError) -> Descriptor {
+        let number = path.withCString { imgpipe_open($0, O_RDONLY | O_CLOEXEC, 0) }
+        guard number >= 0 else { throw .cannotOpen(errno: errno) }
+        let descriptor = Descriptor(number: number)
+        if descriptor.kind == S_IFDIR { throw .cannotOpen(errno: EISDIR) }
+        return descriptor
+    }
+
+    /// The file type bits of fstat(2), 0 when that fails.
+    public var kind: mode_t {
+        var status = stat()
+        return fstat(number, &status) == 0 ? status.st_mode & S_IFMT : 0
+    }
+
+    /// read(2) of up to `count` bytes; 0 at the end.
+    func read(into start: UnsafeMutableRawPointer, count: Int) throws(ImageError) -> Int {
+        while true {
+            let n = Glibc.read(number, start, count)
+            if n >= 0 { return n }
+            if errno != EINTR { throw .readFailed(errno: errno) }
+        }
+    }
+
+    /// write(2) until all of `bytes` is out.
+    public func write(_ bytes: RawSpan) throws(ImageError) {
+        try bytes.withUnsafeBytes { (buffer) throws(ImageError) in
+            var done = 0
+            while done < buffer.count {
+                let n = Glibc.write(number, buffer.baseAddress! + done, buffer.count - done)
+                if n >= 0 { done += n } else if errno != EINTR { throw .writeFailed(errno: errno) }
+            }
+        }
+    }
+
+    /// close(2), whose error is the last chance to hear that the bytes did not arrive (NFS, quotas).
+    public consuming func close() throws(ImageError) {
+        let result = owned ? Glibc.close(number) : 0
+        let code = errno
+        discard self
+        if result != 0 && code != EINTR { throw .writeFailed(errno: code) }
+    }
+}

@@ -1,0 +1,46 @@
+import Glibc
+
+/// An open file that is written in large parts, and closed in the end with a look at what close(2) says.
+final class FileWriter {
+    private(set) var number: Int32
+    private let buffer: BufferLease
+    private var count = 0
+
+    private static let bufferBytes = 128 << 10
+
+    /// Owns `number` from now on, whether this throws or not.
+    init(_ number: Int32, pool: BufferPool) throws(ImageError) {
+        self.number = number
+        do throws(ImageError) {
+            buffer = try pool.lease(Self.bufferBytes)
+        } catch {
+            Glibc.close(number)
+            throw error
+        }
+    }
+
+    deinit { if number >= 0 { Glibc.close(number) } }
+
+    func write(_ bytes: RawSpan) throws(ImageError) {
+        if bytes.byteCount > buffer.count - count {
+            try flush()
+            if bytes.byteCount >= buffer.count { return try Descriptor(number: number, owned: false).write(bytes) }
+        }
+        bytes.withUnsafeBytes {
+            if let start = $0.baseAddress { (buffer.start + count).copyMemory(from: start, byteCount: $0.count) }
+        }
+        count += bytes.byteCount
+    }
+
+    func flush() throws(ImageError) {
+        let start = buffer.start
+        try Descriptor(number: number, owned: false).write(RawSpan(_unsafeStart: start, byteCount: count))
+        count = 0
+    }
+
+    func close() throws(ImageError) {
+        let descriptor = Descriptor(number: number)
+        number = -1
+        try descriptor.close()
+    }
+}

@@ -1,0 +1,83 @@
+/// One of the bounds that a picture is held against before anything is allocated for it.
+public enum Limit: String, CaseIterable, Sendable {
+    case pixels, totalPixels, frames, metadata, scans, memory
+
+    /// What is counted, in the plural.
+    public var noun: String {
+        switch self {
+        case .pixels: "pixels"
+        case .totalPixels: "pixels over all frames"
+        case .frames: "frames"
+        case .metadata: "bytes of metadata"
+        case .scans: "JPEG scans"
+        case .memory: "bytes of memory"
+        }
+    }
+
+    /// The option that sets it.
+    public var option: String {
+        switch self {
+        case .pixels: "--max-pixels"
+        case .totalPixels: "--max-total-pixels"
+        case .frames: "--max-frames"
+        case .metadata: "--max-metadata"
+        case .scans: "--max-scans"
+        case .memory: "--max-memory"
+        }
+    }
+
+    /// The environment variable that sets it where the option is not given.
+    public var variable: String {
+        "IMG_" + option.dropFirst(2).uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+    }
+}
+
+/// The bounds of one run. The defaults are those of cli.md.
+public struct Limits: Equatable, Sendable {
+    public var pixels: UInt64 = 268_435_456
+    public var totalPixels: UInt64 = 1_073_741_824
+    public var frames: UInt64 = 1024
+    public var metadata: UInt64 = 64 << 20
+    public var scans: UInt64 = 500
+    public var memory: UInt64 = 1 << 30
+
+    public init() {}
+
+    public subscript(limit: Limit) -> UInt64 {
+        get {
+            switch limit {
+            case .pixels: pixels
+            case .totalPixels: totalPixels
+            case .frames: frames
+            case .metadata: metadata
+            case .scans: scans
+            case .memory: memory
+            }
+        }
+        set {
+            switch limit {
+            case .pixels: pixels = newValue
+            case .totalPixels: totalPixels = newValue
+            case .frames: frames = newValue
+            case .metadata: metadata = newValue
+            case .scans: scans = newValue
+            case .memory: memory = newValue
+            }
+        }
+    }
+
+    /// Throws `overLimit` when `value` is more than `limit` allows.
+    public func check(_ limit: Limit, _ value: UInt64) throws(ImageError) {
+        if value > self[limit] { throw .overLimit(limit, value: value, maximum: self[limit]) }
+    }
+
+    /// Judges a picture by its header: width x height, and that times frames (0: not known yet, taken as 1).
+    /// 32-bit sides cannot overflow the product; frames can, and then count as over the limit.
+    public func check(width: UInt32, height: UInt32, frames: UInt32 = 1) throws(ImageError) {
+        let pixels = UInt64(width) * UInt64(height)
+        try check(.pixels, pixels)
+        try check(.frames, UInt64(frames))
+        let (total, overflow) = pixels.multipliedReportingOverflow(by: UInt64(max(frames, 1)))
+        try check(.totalPixels, overflow ? .max : total)
+    }
+}

@@ -1,0 +1,63 @@
+import CPlatformShims
+import Glibc
+
+/// A file on its way to a descriptor that cannot take bytes back (standard output, a fifo): they wait in memory, past a few MiB in
+/// a temporary file without a name, and go out at `commit`.
+public final class SpooledSink: ByteSink {
+    private let descriptor: Descriptor
+    private let pool: BufferPool
+    private var bytes: [UInt8] = []
+    private var file: FileWriter?
+
+    /// As much as waits in memory.
+    static let memoryBytes = 2 << 20
+
+    public init(_ descriptor: consuming Descriptor, pool: BufferPool) {
+        self.descriptor = descriptor
+        self.pool = pool
+    }
+
+    public func write(_ more: RawSpan) throws(ImageError) {
+        if let file { return try file.write(more) }
+        more.withUnsafeBytes { bytes.append(contentsOf: $0) }
+        guard bytes.count >= Self.memoryBytes else { return }
+        let file = try FileWriter(Self.temporaryFile(), pool: pool)
+        let waiting = bytes
+        bytes = []
+        try file.write(waiting.span.bytes)
+        self.file = file
+    }
+
+    /// In TMPDIR or /tmp.
+    private static func temporaryFile() throws(ImageError) -> Int32 {
+        let directory = getenv("TMPDIR").map { String(cString: $0) } ?? ""
+        let path = directory.isEmpty ? "/tmp" : directory
+        var number = imgpipe_open_unnamed(path, 0o600)
+        if number < 0 {
+            var name = Array((path + "/imgpipe-XXXXXX").utf8CString)
+            number = mkstemp(&name)
+            if number >= 0 { unlink(name) }
+        }
+        guard number >= 0 else { throw .cannotCreate(errno: errno) }
+        return number
+    }
+
+    public func commit() throws(ImageError) {
+        guard let file else {
+            let waiting = bytes
+            bytes = []
+            return try descriptor.write(waiting.span.bytes)
+        }
+        try file.flush()
+        guard lseek(file.number, 0, SEEK_SET) == 0 else { throw .readFailed(errno: errno) }
+        let window = try pool.lease(ByteSource.windowBytes)
+        let spooled = Descriptor(number: file.number, owned: false)
+        while true {
+            let n = try spooled.read(into: window.start, count: window.count)
+            if n == 0 { break }
+            let start = window.start
+            try descriptor.write(RawSpan(_unsafeStart: start, byteCount: n))
+        }
+        self.file = nil
+    }
+}

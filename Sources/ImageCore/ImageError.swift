@@ -1,0 +1,77 @@
+import Glibc
+
+/// What a filter says by its exit status (`sysexits.h` numbers, cli.md).
+public enum ExitStatus: UInt32, Sendable {
+    case done = 0
+    /// The answer to the question asked is no: a quality floor not met, a target not reachable.
+    case answerIsNo = 1
+    case usage = 64
+    /// The data is damaged, unsupported, over a limit or out of time.
+    case data = 65
+    case cannotOpenInput = 66
+    /// A bug of ours.
+    case internalError = 70
+    case cannotCreateOutput = 73
+    case readOrWriteFailed = 74
+}
+
+/// Why a picture, or a whole run, could not be done: the case tells who is to blame, its values say how much.
+public enum ImageError: Error, Equatable, Sendable {
+    /// The input ended before its format says it is complete. `atByte` is how many bytes there were.
+    case truncated(atByte: UInt64)
+    /// The input breaks its format's rules. `atByte`: about where the reader stood, when that helps to find it.
+    case damaged(String, atByte: UInt64? = nil)
+    /// A legal input that this program does not take.
+    case unsupported(String)
+    /// `value` of `limit` was asked for, `maximum` is allowed.
+    case overLimit(Limit, value: UInt64, maximum: UInt64)
+    /// The command line asks for what cannot be.
+    case usage(String)
+    case cannotOpen(errno: Int32)
+    case cannotCreate(errno: Int32)
+    case readFailed(errno: Int32)
+    case writeFailed(errno: Int32)
+    /// The output may not take this name: it is taken, or leaves its directory.
+    case refusedOutput(String)
+    /// The filter before this one has failed this picture, and has told the user.
+    case upstream(StreamFailure)
+    /// A bug of ours.
+    case internalError(String)
+
+    public var status: ExitStatus {
+        switch self {
+        case .truncated, .damaged, .unsupported, .overLimit: .data
+        case .usage: .usage
+        case .cannotOpen: .cannotOpenInput
+        case .cannotCreate, .refusedOutput: .cannotCreateOutput
+        case .readFailed, .writeFailed: .readOrWriteFailed
+        case .upstream(let failure): ExitStatus(rawValue: failure.status) ?? .data
+        case .internalError: .internalError
+        }
+    }
+}
+
+extension ImageError: CustomStringConvertible {
+    /// The fault and its place in one line, without program and file.
+    public var description: String {
+        switch self {
+        case .truncated(let byte): "truncated at byte \(byte)"
+        case .damaged(let fault, .some(let byte)): "\(fault) at byte \(byte)"
+        case .damaged(let fault, nil), .unsupported(let fault), .usage(let fault), .refusedOutput(let fault): fault
+        case .overLimit(let limit, let value, let maximum):
+            "\(value) \(limit.noun), over the limit of \(maximum) (\(limit.option))"
+        case .cannotOpen(let code): systemMessage(code)
+        case .cannotCreate(let code): "cannot create: \(systemMessage(code))"
+        case .readFailed(let code): "read failed: \(systemMessage(code))"
+        case .writeFailed(let code): "write failed: \(systemMessage(code))"
+        case .upstream(let failure): failure.message
+        case .internalError(let fault): "internal error: \(fault)"
+        }
+    }
+}
+
+/// The C library's text for an errno, its first letter lowered as in all our messages.
+func systemMessage(_ code: Int32) -> String {
+    let text = String(cString: strerror(code))
+    return text.prefix(1).lowercased() + text.dropFirst()
+}

@@ -1,0 +1,97 @@
+/// The compressed format that a picture was decoded from.
+public enum SourceFormat: UInt8, Sendable {
+    case unknown = 0
+    case jpeg = 1
+    case png = 2
+    case webp = 3
+    case pnm = 4
+}
+
+/// Code points of ITU-T H.273 that say what the samples mean as light.
+public struct ColorCode: Equatable, Sendable {
+    public var primaries: UInt8
+    public var transfer: UInt8
+    public var matrix: UInt8
+    public var fullRange: UInt8
+
+    public init(primaries: UInt8, transfer: UInt8, matrix: UInt8, fullRange: UInt8 = 1) {
+        (self.primaries, self.transfer, self.matrix, self.fullRange) = (primaries, transfer, matrix, fullRange)
+    }
+
+    /// Primaries and transfer not known (2): taken as sRGB. The matrix is the one that goes with the model.
+    public static func unspecified(_ model: ColorModel) -> ColorCode {
+        ColorCode(primaries: 2, transfer: 2, matrix: matrix(of: model))
+    }
+
+    public static func sRGB(_ model: ColorModel) -> ColorCode {
+        ColorCode(primaries: 1, transfer: 13, matrix: matrix(of: model))
+    }
+
+    static func matrix(of model: ColorModel) -> UInt8 { model == .ycbcr ? 5 : 0 }
+}
+
+/// What is known of a picture before its rows: the fields of IMAG in imgpipe(5).
+public struct ImageInfo: Equatable, Sendable {
+    /// Sides of the rows as they come, before orientation, in pixels; never 0.
+    public var width: UInt32
+    public var height: UInt32
+    public var format: PixelFormat
+    /// 1...8 as in EXIF: what is still to be done to the rows to stand upright.
+    public var orientation: UInt8 = 1
+    public var source: SourceFormat = .unknown
+    /// Significant bits of a source sample, 1...16.
+    public var depth: UInt8
+    public var color: ColorCode
+    /// Frames, 0 when not known yet.
+    public var frames: UInt32 = 1
+    /// Times an animation plays, 0 for ever.
+    public var loop: UInt32 = 0
+    /// Pixels per metre across and down, 0 when unknown.
+    public var density: (x: UInt32, y: UInt32) = (0, 0)
+    /// Sides of the picture as stored, when the decoder has scaled it down; else width and height.
+    public var fullWidth: UInt32
+    public var fullHeight: UInt32
+
+    public init(width: UInt32, height: UInt32, format: PixelFormat) {
+        (self.width, self.height, self.format) = (width, height, format)
+        (fullWidth, fullHeight) = (width, height)
+        depth = format.sample == .uint8 ? 8 : 16
+        color = .unspecified(format.model)
+    }
+
+    /// Gives the rows another format; the colour's matrix follows the model.
+    public mutating func setFormat(_ format: PixelFormat) {
+        self.format = format
+        color.matrix = ColorCode.matrix(of: format.model)
+    }
+
+    public var rowBytes: Int { format.rowBytes(width: Int(width)) }
+
+    /// Bytes of `rows` rows: see `PixelFormat.byteCount`.
+    public func byteCount(rows: Int) -> Int { format.byteCount(width: Int(width), rows: rows) }
+
+    /// The size of a buffer to move rows with: whole bands, about 128 KiB (small enough for the second cache level and
+    /// for the next process to start early, large enough to hide the system call), at most the picture.
+    public var bandBufferBytes: Int {
+        let band = byteCount(rows: format.bandRows)
+        let bands = max(1, Self.bandTargetBytes / band)
+        return byteCount(rows: min(bands * format.bandRows, Int(height)))
+    }
+
+    static let bandTargetBytes = 128 << 10
+
+    public static func == (a: ImageInfo, b: ImageInfo) -> Bool {
+        a.width == b.width && a.height == b.height && a.format == b.format && a.orientation == b.orientation
+            && a.source == b.source && a.depth == b.depth && a.color == b.color && a.frames == b.frames
+            && a.loop == b.loop && a.density == b.density && a.fullWidth == b.fullWidth && a.fullHeight == b.fullHeight
+    }
+}
+
+/// One frame of a picture; a still picture has one.
+public struct Frame: Equatable, Sendable {
+    public var durationMilliseconds: UInt32
+
+    public init(durationMilliseconds: UInt32 = 0) {
+        self.durationMilliseconds = durationMilliseconds
+    }
+}

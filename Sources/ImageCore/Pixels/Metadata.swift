@@ -1,0 +1,51 @@
+/// A metadata record of the stream: known by its type, passed on unchanged by those who do not know it.
+public struct MetadataRecord: Equatable, Sendable {
+    /// Four ASCII letters or underscores, the first small.
+    public var type: FourCC
+    public var payload: [UInt8]
+
+    public init(_ type: FourCC, _ payload: [UInt8]) {
+        (self.type, self.payload) = (type, payload)
+    }
+}
+
+/// Four ASCII bytes that name a record.
+public struct FourCC: Hashable, Sendable {
+    /// As the four bytes stand in the stream, read as a little-endian integer.
+    public let code: UInt32
+
+    public init(code: UInt32) { self.code = code }
+
+    /// `text`: exactly four ASCII characters.
+    public init(_ text: StaticString) {
+        precondition(text.utf8CodeUnitCount == 4)
+        code = text.withUTF8Buffer { $0.reversed().reduce(0) { $0 << 8 | UInt32($1) } }
+    }
+
+    public var bytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: code >> (8 * $0)) } }
+
+    /// Letters and underscores, and the first of them a small letter.
+    public var isMetadata: Bool { isWellFormed && bytes[0] >= UInt8(ascii: "a") }
+
+    /// Letters and underscores, a letter first.
+    public var isWellFormed: Bool {
+        let isLetter = bytes.map { (0x61...0x7a).contains($0 | 0x20) }
+        return isLetter[0] && (1..<4).allSatisfy { isLetter[$0] || bytes[$0] == UInt8(ascii: "_") }
+    }
+
+    public static let icc = FourCC("icc_")
+    public static let exif = FourCC("exif")
+    public static let xmp = FourCC("xmp_")
+    public static let iptc = FourCC("iptc")
+    public static let text = FourCC("text")
+    public static let name = FourCC("name")
+    public static let damage = FourCC("dmge")
+
+    /// Whether a picture may have several of it.
+    public var isRepeatable: Bool { self == .text || self == .damage }
+}
+
+extension [MetadataRecord] {
+    /// The payload of the first record of `type`.
+    public subscript(type: FourCC) -> [UInt8]? { first { $0.type == type }?.payload }
+}

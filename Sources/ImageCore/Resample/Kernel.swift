@@ -1,0 +1,57 @@
+import Glibc
+
+/// A reconstruction filter: a function of the distance to a sample's centre, in samples, and how far it reaches.
+public enum Kernel: String, CaseIterable, Sendable {
+    /// The sample that the centre falls into; no weights.
+    case nearest
+    /// The mean of what is covered.
+    case box
+    /// Linear interpolation.
+    case triangle
+    /// Cubic, B = 0, C = 1/2: Catmull and Rom 1974.
+    case catmullrom
+    /// Cubic, B = C = 1/3: Mitchell and Netravali 1988.
+    case mitchell
+    /// Sinc windowed by the central lobe of a wider sinc: Duchon 1979. Two and three lobes.
+    case lanczos2
+    case lanczos3
+
+    /// Half the width outside which the function is 0.
+    public var support: Double {
+        switch self {
+        case .nearest: 0
+        case .box: 0.5
+        case .triangle: 1
+        case .catmullrom, .mitchell, .lanczos2: 2
+        case .lanczos3: 3
+        }
+    }
+
+    /// The value at distance `x`. Not normalised to a sum of 1 over samples: `Weights` does that.
+    public func callAsFunction(_ x: Double) -> Double {
+        let x = abs(x)
+        switch self {
+        case .nearest, .box: return x <= 0.5 ? 1 : 0
+        case .triangle: return max(0, 1 - x)
+        case .catmullrom: return Self.cubic(x, b: 0, c: 0.5)
+        case .mitchell: return Self.cubic(x, b: 1.0 / 3, c: 1.0 / 3)
+        case .lanczos2: return Self.lanczos(x, lobes: 2)
+        case .lanczos3: return Self.lanczos(x, lobes: 3)
+        }
+    }
+
+    private static func cubic(_ x: Double, b: Double, c: Double) -> Double {
+        if x < 1 { return ((12 - 9 * b - 6 * c) * x * x * x + (-18 + 12 * b + 6 * c) * x * x + 6 - 2 * b) / 6 }
+        if x < 2 {
+            return ((-b - 6 * c) * x * x * x + (6 * b + 30 * c) * x * x + (-12 * b - 48 * c) * x + 8 * b + 24 * c) / 6
+        }
+        return 0
+    }
+
+    private static func lanczos(_ x: Double, lobes: Double) -> Double {
+        if x == 0 { return 1 }
+        if x >= lobes { return 0 }
+        let p = Double.pi * x
+        return lobes * sin(p) * sin(p / lobes) / (p * p)
+    }
+}

@@ -1,0 +1,120 @@
+import ArgumentParser
+import FilterSupport
+import ImageCodecs
+import ImageCore
+
+@main
+struct ImgDecode: FilterCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "imgdecode", abstract: "Decode JPEG, PNG and WebP files into a pixel stream.",
+        discussion: "With no FILE, or when FILE is -, read standard input. The format is told by content, not by name.",
+        version: Version.text)
+    static let writesStream = true
+
+    @Option(help: ArgumentHelp("What the pixels are to be: native (a JPEG as its YCbCr planes), gray, rgb or rgba. Without it a JPEG is RGB, and other files are native.", valueName: "kind"))
+    var pixels: Pixels?
+    @Option(help: ArgumentHelp("Bits of a sample: native, 8 or 16.", valueName: "bits"))
+    var depth: Depth = .native
+    @Option(name: .customLong("files0-from"), help: ArgumentHelp("Read names from this file, each ended by NUL; - is standard input.", valueName: "file"))
+    var files0From: String?
+    @Flag(name: .shortAndLong, help: "Say what is odd about a file, though its pixels are whole.")
+    var verbose = false
+    @OptionGroup(title: "Limits") var limitOptions: LimitOptions
+    @Argument(help: "Files to decode.") var files: [String] = []
+
+    enum Pixels: String, ExpressibleByArgument, CaseIterable { case native, gray, rgb, rgba }
+    enum Depth: String, ExpressibleByArgument, CaseIterable { case native, eight = "8", sixteen = "16" }
+
+    func filter(_ console: Console) throws(ImageError) -> ExitStatus {
+        var options = DecodeOptions()
+        options.limits = try limitOptions.limits()
+        switch pixels {
+        case nil: options.pixels = .packed
+        case .native: options.pixels = .native
+        case .gray: options.pixels = .gray
+        case .rgb: options.pixels = .rgb
+        case .rgba: options.pixels = .rgba
+        }
+        options.sample = depth == .eight ? .uint8 : depth == .sixteen ? .uint16 : nil
+
+        let pool = BufferPool(limits: options.limits)
+        var names = try fileList(pool)
+        let decoding = Decoding(console, Decoder(pool: pool, options: options), verbose: verbose, pool: pool)
+        while let name = try decoding.next(&names) { try decoding.decode(name) }
+        return try decoding.end()
+    }
+
+    private func fileList(_ pool: BufferPool) throws(ImageError) -> FileList {
+        guard let files0From else { return FileList(files.isEmpty ? [FilePath("-")] : files.map(FilePath.init(argument:))) }
+        if !files.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
+        return try FileList(files0From: FilePath(argument: files0From), pool: pool)
+    }
+}
+
+/// The pictures of one run on their way into the stream.
+final class Decoding {
+    private let console: Console
+    private let decoder: Decoder
+    private let isVerbose: Bool
+    private let pool: BufferPool
+    private let writer = StreamWriter(.standardOutput)
+    private var firstFailure: ExitStatus?
+
+    init(_ console: Console, _ decoder: Decoder, verbose: Bool, pool: BufferPool) {
+        (self.console, self.decoder, isVerbose, self.pool) = (console, decoder, verbose, pool)
+    }
+
+    /// The next name; a list that cannot be read further is a failure among the pictures, and their end.
+    func next(_ names: inout FileList) throws(ImageError) -> FilePath? {
+        do throws(ImageError) {
+            return try names.next()
+        } catch {
+            try fail(error, name: [], subject: [])
+            return nil
+        }
+    }
+
+    func decode(_ path: FilePath) throws(ImageError) {
+        let name = path.isStandardStream ? [] : path.bytes
+        let subject = path.isStandardStream ? Array("standard input".utf8) : name
+        do throws(ImageError) {
+            let source = try ByteSource(path.isStandardStream ? .standardInput : .open(reading: path), pool: pool)
+            let picture = NamedPicture(try decoder.open(source), name: name)
+            try transfer(from: picture, to: writer, pool: pool)
+            if path.isStandardStream { try source.drain() }
+            if decoder.isDefaultImageOfAnimation {
+                console.say("warning: animated PNG; only its default image is read", subject: subject)
+            }
+            if isVerbose { for remark in decoder.remarks { console.say("warning: " + remark, subject: subject) } }
+        } catch {
+            if case .writeFailed = error { throw error }
+            try fail(error, name: name, subject: subject)
+        }
+    }
+
+    private func fail(_ error: ImageError, name: [UInt8], subject: [UInt8]) throws(ImageError) {
+        console.report(error, subject: subject)
+        if firstFailure == nil { firstFailure = error.status }
+        try writer.fail(StreamFailure(error, name: name))
+    }
+
+    /// Ends the stream; gives the status of the run.
+    func end() throws(ImageError) -> ExitStatus {
+        try writer.done()
+        return firstFailure ?? .done
+    }
+}
+
+/// A decoder's rows with the name of their file among the metadata.
+final class NamedPicture: RowSource {
+    private let picture: any RowSource
+    private let name: [UInt8]
+
+    init(_ picture: any RowSource, name: [UInt8]) { (self.picture, self.name) = (picture, name) }
+
+    var info: ImageInfo { picture.info }
+    var metadata: [MetadataRecord] { picture.metadata + (name.isEmpty ? [] : [MetadataRecord(.name, name)]) }
+    var trailingMetadata: [MetadataRecord] { picture.trailingMetadata }
+    func nextFrame() throws(ImageError) -> Frame? { try picture.nextFrame() }
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int { try picture.read(into: &bands) }
+}

@@ -1,0 +1,112 @@
+import ArgumentParser
+import FilterSupport
+import Glibc
+import ImageCodecs
+import ImageCore
+
+@main
+struct ImgEncode: FilterCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "imgencode", abstract: "Encode the pictures of a pixel stream as JPEG, PNG or WebP.",
+        discussion: "Nothing is written before a picture is known to be complete.", version: Version.text)
+    static let writesStream = false
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("jpeg, png or webp. Without it the ending of the output's name decides, else jpeg.", valueName: "name"))
+    var format: EncodedFormat?
+    @Option(name: .shortAndLong, help: ArgumentHelp("Quality of JPEG and lossy WebP, 1 to 100.", valueName: "n"))
+    var quality = 80
+    @Option(help: ArgumentHelp("Chroma of a JPEG: auto (420 below quality 90, else 444), 444, 422, 420, 440 or 411.", valueName: "name"))
+    var subsampling: SubsamplingChoice = .auto
+    @Flag(help: "WebP without loss.") var lossless = false
+    @Option(help: ArgumentHelp("What alpha is blended with in a JPEG: white, black, #rrggbb or #rgb.", valueName: "color"))
+    var background: BackgroundColor = .white
+    @Option(name: .shortAndLong, help: ArgumentHelp("The output, a template for several: %n stem, %e extension, %f both, %d directory, %i number, %w %h size. Without it, or as -, standard output.", valueName: "path"))
+    var output: String?
+    @Flag(help: "Fail where the output exists already.") var noClobber = false
+    @Flag(name: .shortAndLong, help: "Say what was done to a picture besides encoding it.") var verbose = false
+    @OptionGroup(title: "Limits") var limitOptions: LimitOptions
+
+    var writesBinaryToStandardOutput: Bool { outputPath == nil }
+
+    private var outputPath: FilePath? {
+        output.map(FilePath.init(argument:)).flatMap { $0.isStandardStream ? nil : $0 }
+    }
+
+    func filter(_ console: Console) throws(ImageError) -> ExitStatus {
+        guard (1...100).contains(quality) else { throw .usage("quality \(quality) is not in 1...100") }
+        var options = EncodeOptions()
+        options.quality = quality
+        options.subsampling = subsampling.value
+        options.isLossless = lossless
+        options.background = background.value
+        let limits = try limitOptions.limits()
+        let pool = BufferPool(limits: limits)
+        let outputs = try Outputs(outputPath, format: format, mayReplace: !noClobber, pool: pool)
+        let stream = try StreamFilter(console, limits: limits, pool: pool)
+        try stream.run(writesStream: false) { (source, name) throws(ImageError) in
+            options.format = try outputs.format(name: name, info: source.info)
+            let sink = try outputs.open(name: name, info: source.info)
+            let framesLeft = try Encoder(options, pool: pool).encode(source, to: sink)
+            try outputs.finish(sink)
+            if framesLeft > 0 {
+                console.say("warning: an animation; \(framesLeft) frames after the first are left out", subject: name)
+            }
+            if verbose && source.info.format.hasAlpha && options.format == .jpeg {
+                console.say("JPEG has no alpha; blended with the background", subject: name)
+            }
+        } failed: { _ throws(ImageError) in outputs.pictureFailed() }
+        do throws(ImageError) {
+            try outputs.end()
+        } catch {
+            console.report(error, subject: Array((outputs.isStandardOutput ? "standard output" : output!).utf8))
+            stream.note(error.status)
+        }
+        return stream.status
+    }
+}
+
+extension EncodedFormat: ExpressibleByArgument {}
+
+enum SubsamplingChoice: String, ExpressibleByArgument, CaseIterable {
+    case auto
+    case s444 = "444"
+    case s422 = "422"
+    case s420 = "420"
+    case s440 = "440"
+    case s411 = "411"
+
+    var value: Subsampling? {
+        switch self {
+        case .auto: nil
+        case .s444: .s444
+        case .s422: .s422
+        case .s420: .s420
+        case .s440: .s440
+        case .s411: .s411
+        }
+    }
+}
+
+struct BackgroundColor: ExpressibleByArgument {
+    let value: (red: UInt8, green: UInt8, blue: UInt8)
+
+    static let white = BackgroundColor(argument: "#ffffff")!
+
+    init?(argument: String) {
+        switch argument.lowercased() {
+        case "white": value = (255, 255, 255)
+        case "black": value = (0, 0, 0)
+        default:
+            let digits = argument.dropFirst().compactMap { $0.isASCII ? $0.hexDigitValue : nil }
+            guard argument.first == "#", digits.count == argument.count - 1 else { return nil }
+            switch digits.count {
+            case 3: value = (UInt8(digits[0] * 17), UInt8(digits[1] * 17), UInt8(digits[2] * 17))
+            case 6:
+                value = (
+                    UInt8(digits[0] * 16 + digits[1]), UInt8(digits[2] * 16 + digits[3]), UInt8(digits[4] * 16 + digits[5])
+                )
+            default: return nil
+            }
+        }
+    }
+}

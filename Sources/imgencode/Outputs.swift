@@ -1,0 +1,89 @@
+import FilterSupport
+import ImageCodecs
+import ImageCore
+
+/// Where encoded pictures go, and when: to standard output or a plain name when the whole stream is known to hold exactly one
+/// picture, to the names of a template each when it is complete.
+final class Outputs {
+    private let path: FilePath?
+    private let template: OutputTemplate?
+    private let chosenFormat: EncodedFormat?
+    private let mayReplace: Bool
+    private let pool: BufferPool
+    private var number = 0
+    private var taken: Set<FilePath> = []
+    /// The picture that waits for the end of the stream.
+    private var waiting: (any ByteSink)?
+    private var hasFailed = false
+
+    /// `path`: nil is standard output.
+    init(_ path: FilePath?, format: EncodedFormat?, mayReplace: Bool, pool: BufferPool) throws(ImageError) {
+        (self.path, chosenFormat, self.mayReplace, self.pool) = (path, format, mayReplace, pool)
+        template = if let path { try OutputTemplate(path) } else { nil }
+        // A wrong ending is the command line's fault, not the first picture's.
+        if template?.isTemplate == false { _ = try self.format(name: [], info: ImageInfo(width: 1, height: 1, format: .gray)) }
+    }
+
+    var isStandardOutput: Bool { path == nil }
+
+    private var isTemplate: Bool { template?.isTemplate ?? false }
+
+    private func target(_ name: [UInt8], _ info: ImageInfo) -> FilePath? {
+        template?.path(name: name, number: number + 1, info: info)
+    }
+
+    /// The format that the option or the output's name says.
+    func format(name: [UInt8], info: ImageInfo) throws(ImageError) -> EncodedFormat {
+        if let chosenFormat { return chosenFormat }
+        guard let file = target(name, info)?.lastComponent, let dot = file.lastIndex(of: UInt8(ascii: ".")), dot > 0 else {
+            return .jpeg
+        }
+        let ending = Console.printable(Array(file[(dot + 1)...]))
+        guard let format = EncodedFormat(fileExtension: ending) else {
+            throw .usage("no format has the ending .\(ending); say -f jpeg, png or webp")
+        }
+        return format
+    }
+
+    /// A place for the next picture.
+    func open(name: [UInt8], info: ImageInfo) throws(ImageError) -> any ByteSink {
+        defer { number += 1 }
+        if !isTemplate && number > 0 {
+            throw .usage("more than one picture for one output; give a template, as in -o 'out/%n.jpg'")
+        }
+        guard let target = target(name, info) else { return SpooledSink(.standardOutput, pool: pool) }
+        if !taken.insert(target).inserted {
+            throw .refusedOutput("a picture before it was written to \(Console.printable(target.bytes))")
+        }
+        do throws(ImageError) {
+            if template!.makesDirectories { try target.directory.makeDirectories() }
+            return try AtomicFile(target, mayReplace: mayReplace, pool: pool)
+        } catch {
+            throw Self.naming(target, error)
+        }
+    }
+
+    /// `sink` holds a complete picture.
+    func finish(_ sink: any ByteSink) throws(ImageError) {
+        if isTemplate { try sink.commit() } else { waiting = sink }
+    }
+
+    func pictureFailed() {
+        hasFailed = true
+    }
+
+    /// The stream is at its end, as it must be.
+    func end() throws(ImageError) {
+        if isTemplate || hasFailed { return }
+        guard let waiting else { throw .damaged("no picture came") }
+        try waiting.commit()
+    }
+
+    /// The message about a picture names its input; what is wrong here is the output's.
+    private static func naming(_ target: FilePath, _ error: ImageError) -> ImageError {
+        switch error {
+        case .cannotCreate, .refusedOutput: .refusedOutput("\(Console.printable(target.bytes)): \(error)")
+        default: error
+        }
+    }
+}
