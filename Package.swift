@@ -27,11 +27,13 @@ let package = Package(
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "CWebPDemux", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
+        .systemLibrary(name: "CWebPMux", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
         .target(name: "CCodecShims", dependencies: ["CJPEG", "CPNG"], cSettings: c),
         .target(name: "CPlatformShims", cSettings: c),
         .target(name: "ImageCore", dependencies: ["CPlatformShims"], swiftSettings: swift),
         .target(
-            name: "ImageCodecs", dependencies: ["ImageCore", "CCodecShims", "CWebP", "CWebPDemux"], swiftSettings: swift),
+            name: "ImageCodecs", dependencies: ["ImageCore", "CCodecShims", "CWebP", "CWebPDemux", "CWebPMux"],
+            swiftSettings: swift),
         .target(
             name: "FilterSupport",
             dependencies: [

@@ -51,7 +51,7 @@ public final class Encoder {
         switch options.format {
         case .jpeg: encoder = try JPEGEncoder(sink, options)
         case .png: encoder = try PNGEncoder(sink)
-        case .webp: encoder = try WebPEncoder(sink, options, pool: pool)
+        case .webp: encoder = WebPEncoder(sink, options, pool: pool)
         }
         try transfer(from: rows, to: encoder, pool: pool)
         return rows.framesLeft

@@ -31,7 +31,7 @@ struct ImgResize: FilterCommand {
         let stream = try StreamFilter(console, limits: limits, pool: pool)
         try stream.run(writesStream: true) { (source, _) throws(ImageError) in
             let info = source.info
-            let size = try geometry.size(width: info.fullWidth, height: info.fullHeight, limits: limits)
+            let size = try geometry.size(of: info, limits: limits)
             guard size != (info.width, info.height) else {
                 return try transfer(from: source, to: writer, pool: pool)
             }

@@ -37,7 +37,17 @@ final class JPEGEncoder: RowSink {
             quality: Int32(options.quality), horizontal: Int32(subsampling.horizontal),
             vertical: Int32(subsampling.vertical), density_x: perInch(info.density.x), density_y: perInch(info.density.y))
         try check(imgpipe_jpeg_begin(jpeg, output.callbacks, &settings))
-        if let icc = metadata[.icc] { try check(imgpipe_jpeg_write_icc(jpeg, icc, icc.count)) }
+        let embedded = EmbeddedMetadata(metadata, info: info)
+        try writeAPP1("Exif\0\0", embedded.exif)
+        try writeAPP1("http://ns.adobe.com/xap/1.0/\0", embedded.xmp)
+        if !embedded.icc.isEmpty { try check(imgpipe_jpeg_write_icc(jpeg, embedded.icc, embedded.icc.count)) }
+    }
+
+    /// A segment holds 65533 bytes; a block that is larger has no place in a JPEG.
+    private func writeAPP1(_ signature: StaticString, _ block: [UInt8]) throws(ImageError) {
+        let segment = UnsafeBufferPointer(start: signature.utf8Start, count: signature.utf8CodeUnitCount) + block
+        guard !block.isEmpty, segment.count <= 65533 else { return }
+        try check(imgpipe_jpeg_write_marker(jpeg, 0xe1, segment, segment.count))
     }
 
     func beginFrame(_ frame: Frame) throws(ImageError) {}

@@ -41,6 +41,7 @@ public final class PNGDecoder: RowSource {
         info.density = (header.density_x, header.density_y)
         isAnimated = header.animated != 0
         metadata = try records()
+        info.setOrientation(from: metadata)
         trailingMetadata = []
         rowsLeft = Int(info.height)
         hasFrame = true

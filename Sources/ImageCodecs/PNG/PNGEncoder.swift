@@ -17,20 +17,31 @@ final class PNGEncoder: RowSink {
 
     func begin(_ info: ImageInfo, metadata: [MetadataRecord]) throws(ImageError) {
         rowBytes = info.rowBytes
-        let icc = metadata[.icc] ?? []
+        let embedded = EmbeddedMetadata(metadata, info: info)
         try check(
-            icc.withUnsafeBufferPointer { icc in
-                var settings = imgpipe_png_settings()
-                settings.width = info.width
-                settings.height = info.height
-                settings.gray = info.format.model == .gray ? 1 : 0
-                settings.alpha = info.format.hasAlpha ? 1 : 0
-                settings.sample_bytes = Int32(info.format.sample.byteCount)
-                settings.density_x = info.density.x
-                settings.density_y = info.density.y
-                settings.icc = imgpipe_bytes(bytes: icc.baseAddress, count: icc.count)
-                return imgpipe_png_begin(png, output.callbacks, &settings)
+            embedded.icc.withUnsafeBufferPointer { icc in
+                embedded.exif.withUnsafeBufferPointer { exif in
+                    embedded.xmp.withUnsafeBufferPointer { xmp in
+                        var settings = settings(info)
+                        settings.icc = imgpipe_bytes(bytes: icc.baseAddress, count: icc.count)
+                        settings.exif = imgpipe_bytes(bytes: exif.baseAddress, count: exif.count)
+                        settings.xmp = imgpipe_bytes(bytes: xmp.baseAddress, count: xmp.count)
+                        return imgpipe_png_begin(png, output.callbacks, &settings)
+                    }
+                }
             })
+    }
+
+    private func settings(_ info: ImageInfo) -> imgpipe_png_settings {
+        var settings = imgpipe_png_settings()
+        settings.width = info.width
+        settings.height = info.height
+        settings.gray = info.format.model == .gray ? 1 : 0
+        settings.alpha = info.format.hasAlpha ? 1 : 0
+        settings.sample_bytes = Int32(info.format.sample.byteCount)
+        settings.density_x = info.density.x
+        settings.density_y = info.density.y
+        return settings
     }
 
     func beginFrame(_ frame: Frame) throws(ImageError) {}

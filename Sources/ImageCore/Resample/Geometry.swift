@@ -59,7 +59,15 @@ public struct Geometry: Equatable, Sendable {
         return value
     }
 
-    /// The size of the result for a picture of `width` x `height` (the full size in IMAG). Sides are rounded to nearest, and are
+    /// The size that the rows of a picture are to have. The request is about the upright picture; rows that are still to be turned
+    /// on their side have it the other way round.
+    public func size(of info: ImageInfo, limits: Limits) throws(ImageError) -> (width: UInt32, height: UInt32) {
+        guard info.orientation >= 5 else { return try size(width: info.fullWidth, height: info.fullHeight, limits: limits) }
+        let upright = try size(width: info.fullHeight, height: info.fullWidth, limits: limits)
+        return (upright.height, upright.width)
+    }
+
+    /// The size of the result for a picture that is `width` x `height` upright. Sides are rounded to nearest, and are
     /// at least 1. Throws `overLimit` when the result would be more pixels than `limits` allow.
     public func size(width: UInt32, height: UInt32, limits: Limits) throws(ImageError) -> (width: UInt32, height: UInt32) {
         let (w, h) = (UInt64(width), UInt64(height))

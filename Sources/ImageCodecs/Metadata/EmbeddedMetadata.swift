@@ -1,0 +1,22 @@
+import ImageCore
+
+/// The metadata that all written formats have a place for, as it is to be written.
+struct EmbeddedMetadata {
+    let icc: [UInt8]
+    /// From the TIFF header on. Its orientation is the picture's: IMAG is the authority.
+    let exif: [UInt8]
+    let xmp: [UInt8]
+
+    init(_ records: [MetadataRecord], info: ImageInfo) {
+        icc = records[.icc].flatMap { Self.fits($0, info.format.model) ? $0 : nil } ?? []
+        exif = Exif.block(records[.exif], orientation: info.orientation) ?? []
+        xmp = records[.xmp] ?? []
+    }
+
+    /// Whether a profile is for such samples: bytes 16...19 of its header, ICC.1:2022 7.2.6. One that is not is never written.
+    private static func fits(_ profile: [UInt8], _ model: ColorModel) -> Bool {
+        profile.count >= 128 && profile[16..<20].elementsEqual((model == .gray ? "GRAY" : "RGB ").utf8)
+    }
+
+    var isEmpty: Bool { icc.isEmpty && exif.isEmpty && xmp.isEmpty }
+}

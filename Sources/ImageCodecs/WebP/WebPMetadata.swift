@@ -1,0 +1,27 @@
+import CWebPMux
+import ImageCore
+
+extension EmbeddedMetadata {
+    /// `file`, a still WebP, with this metadata in its container.
+    func added(toWebP file: [UInt8]) throws(ImageError) -> [UInt8] {
+        guard let mux = WebPMuxNew() else { throw .internalError("out of memory") }
+        defer { WebPMuxDelete(mux) }
+        var isGood = set(file) { WebPMuxSetImage(mux, $0, 1) }
+        for (name, chunk) in [("ICCP", icc), ("EXIF", exif), ("XMP ", xmp)] where !chunk.isEmpty {
+            isGood = isGood && set(chunk) { WebPMuxSetChunk(mux, name, $0, 1) }
+        }
+        var assembled = WebPData()
+        guard isGood, WebPMuxAssemble(mux, &assembled) == WEBP_MUX_OK else {
+            throw .internalError("libwebpmux could not add the metadata")
+        }
+        defer { WebPDataClear(&assembled) }
+        return Array(UnsafeBufferPointer(start: assembled.bytes, count: assembled.size))
+    }
+
+    private func set(_ bytes: [UInt8], _ call: (UnsafePointer<WebPData>) -> WebPMuxError) -> Bool {
+        bytes.withUnsafeBufferPointer { buffer in
+            var data = WebPData(bytes: buffer.baseAddress, size: buffer.count)
+            return call(&data) == WEBP_MUX_OK
+        }
+    }
+}

@@ -1,0 +1,181 @@
+import ImageCore
+import Testing
+
+/// Every layout that a stream can hold, at sizes that leave partial chroma blocks.
+let everyFormat: [PixelFormat] =
+    [ColorModel.gray, .rgb, .ycbcr].flatMap { model in
+        [Alpha.none, .straight, .premultiplied].flatMap { alpha in
+            [SampleType.uint8, .uint16].map { PixelFormat(model, alpha: alpha, sample: $0) }
+        }
+    }
+    + [Subsampling.s444, .s422, .s420, .s440, .s411].flatMap { subsampling in
+        [SampleType.uint8, .uint16].map { PixelFormat(planar: subsampling, sample: $0) }
+    }
+
+func stream(_ pictures: [Picture], failures: [StreamFailure] = []) throws -> [UInt8] {
+    try written { file in
+        let writer = StreamWriter(Descriptor(number: file))
+        for picture in pictures {
+            try transfer(from: PictureSource(picture), to: writer, pool: BufferPool(limits: Limits()))
+        }
+        for failure in failures { try writer.fail(failure) }
+        try writer.done()
+    }
+}
+
+/// What a stream holds, to its end.
+func readAll(_ bytes: [UInt8], limits: Limits = Limits()) throws -> (pictures: [Picture], failures: [StreamFailure]) {
+    let reader = StreamReader(try source(bytes), limits: limits)
+    var (pictures, failures): ([Picture], [StreamFailure]) = ([], [])
+    while let item = try reader.next() {
+        switch item {
+        case .picture: pictures.append(try collect(reader))
+        case .failure(let failure): failures.append(failure)
+        }
+    }
+    return (pictures, failures)
+}
+
+@Suite struct StreamTests {
+    @Test(arguments: everyFormat)
+    func pictureIsReadBackAsItWasWritten(_ format: PixelFormat) throws {
+        for (width, height) in [(1, 1), (5, 3), (16, 9), (301, 260)] as [(UInt32, UInt32)] {
+            var picture = Picture(width, height, format)
+            picture.info.orientation = 6
+            picture.info.density = (3937, 2835)
+            picture.metadata = [MetadataRecord(.name, Array("a b.jpg".utf8)), MetadataRecord(.icc, [1, 2, 3])]
+            picture.trailing = [MetadataRecord(.text, Array("Title\0x".utf8)), MetadataRecord(.text, Array("Title\0y".utf8))]
+            let read = try readAll(try stream([picture]))
+            #expect(read.pictures == [picture])
+            #expect(read.failures.isEmpty)
+        }
+    }
+
+    @Test func manyPicturesFramesAndFailuresKeepTheirOrder() throws {
+        let pictures = [Picture(7, 5, .rgb), Picture(3, 2, .rgba, frames: 4), Picture(1, 1, .gray)]
+        let failure = StreamFailure(status: 65, name: [0xff, 0x2f], message: "truncated at byte 5")
+        let read = try readAll(try stream(pictures, failures: [failure]))
+        #expect(read.pictures == pictures)
+        #expect(read.failures == [failure])
+    }
+
+    @Test func unknownMetadataPassesAndUnknownRecordsAreRefused() throws {
+        var picture = Picture(2, 1, .rgb)
+        picture.metadata = [MetadataRecord(FourCC("zzzz"), [1])]
+        #expect(try readAll(try stream([picture])).pictures == [picture])
+        picture.metadata = [MetadataRecord(FourCC("ZZZZ"), [1])]
+        let bytes = try stream([picture])
+        #expect(throws: ImageError.self) { try readAll(bytes) }
+    }
+
+    @Test func smallestExampleHasTheBytesOfThePage() throws {
+        let bytes = try stream([Picture(2, 1, .rgb)])
+        #expect(bytes.count == 208)
+        #expect(bytes[..<16].elementsEqual("imgpipe1\0\0\0\0\0\0\0\0".utf8))
+    }
+
+    @Test func everyProperPrefixIsRefused() throws {
+        let bytes = try stream([Picture(2, 3, .rgb), Picture(3, 3, PixelFormat(planar: .s420))])
+        for count in 0..<bytes.count {
+            #expect(throws: ImageError.self, "\(count) of \(bytes.count) bytes") { try readAll(Array(bytes[..<count])) }
+        }
+        #expect(try readAll(bytes).pictures.count == 2)
+    }
+
+    @Test func truncationIsSaidWithItsByte() throws {
+        let bytes = try stream([Picture(2, 3, .rgb)])
+        #expect(throws: ImageError.truncated(atByte: 100)) { try readAll(Array(bytes[..<100])) }
+    }
+
+    /// Pixels and free fields may change; structure, reserved bytes and padding may not, and nothing may crash.
+    @Test func aChangedByteIsRefusedOrHarmless() throws {
+        var picture = Picture(2, 3, .rgb)
+        picture.metadata = [MetadataRecord(.exif, [1, 2, 3])]
+        let bytes = try stream([picture])
+        var refused = 0
+        for at in bytes.indices {
+            for change in [0x01, 0x80, 0xff] as [UInt8] {
+                var changed = bytes
+                changed[at] ^= change
+                if (try? readAll(changed)) == nil { refused += 1 }
+            }
+        }
+        // 18 pixel bytes, 3 of exif, and of IMAG: source, depth, primaries, transfer, loop, density and full size, partly.
+        #expect(refused > 3 * (bytes.count - 18 - 3 - 1 - 1 - 2 - 4 - 8 - 8) * 9 / 10)
+    }
+
+    @Test func bytesAfterTheEndAreRefused() throws {
+        let bytes = try stream([Picture(2, 1, .rgb)])
+        #expect(throws: ImageError.damaged("bytes after the end of the stream, at byte 208")) { try readAll(bytes + [0]) }
+        #expect(throws: ImageError.damaged("a second stream begins at byte 208; give all files to one imgdecode")) {
+            try readAll(bytes + bytes)
+        }
+    }
+
+    @Test func countsThatDifferAreRefused() throws {
+        let bytes = try stream([Picture(2, 1, .rgb)])
+        for (at, what) in [(208 - 16, "DONE"), (208 - 48, "ENDI")] {
+            var changed = bytes
+            changed[at] += 1
+            let error = #expect(throws: ImageError.self) { try readAll(changed) }
+            #expect("\(error!)".contains(what))
+        }
+    }
+
+    @Test func wrongNeighboursAreToldWhatToDo() throws {
+        let jpeg: [UInt8] = [0xff, 0xd8, 0xff, 0xe0] + [UInt8](repeating: 0, count: 12)
+        #expect(throws: ImageError.damaged("is a JPEG; put imgdecode before it")) { try readAll(jpeg) }
+        let gif = Array("GIF89a0123456789".utf8)
+        #expect(throws: ImageError.unsupported("is a GIF, which imgpipe does not read")) { try readAll(gif) }
+    }
+
+    @Test func aPictureGivenUpIsPassedOver() throws {
+        let pictures = [Picture(50, 40, .rgb, frames: 3), Picture(3, 2, .gray)]
+        let reader = StreamReader(try source(try stream(pictures)), limits: Limits())
+        #expect(try reader.next() == .picture)
+        #expect(try reader.next() == .picture)
+        #expect(try collect(reader) == pictures[1])
+        #expect(try reader.next() == nil)
+    }
+
+    @Test func aPictureOverALimitConcernsOnlyItself() throws {
+        let pictures = [Picture(50, 40, .rgb, frames: 3), Picture(3, 2, .gray)]
+        var limits = Limits()
+        limits.pixels = 1999
+        let reader = StreamReader(try source(try stream(pictures)), limits: limits)
+        #expect(throws: ImageError.overLimit(.pixels, value: 2000, maximum: 1999)) { try reader.next() }
+        #expect(!reader.isBroken)
+        #expect(try reader.next() == .picture)
+        #expect(try collect(reader) == pictures[1])
+        #expect(try reader.next() == nil)
+    }
+
+    @Test func aFailureInsideAPictureIsThrownAndTheNextOneComes() throws {
+        let failure = StreamFailure(status: 65, name: [], message: "truncated at byte 9")
+        let good = Picture(3, 2, .gray)
+        let bytes = try written { file in
+            let writer = StreamWriter(Descriptor(number: file))
+            try writer.begin(Picture(2, 2, .gray).info, metadata: [])
+            try writer.beginFrame(Frame())
+            let row: [UInt8] = [1, 2]
+            try writer.write(row.span.bytes, rows: 1)
+            try writer.fail(failure)
+            try transfer(from: PictureSource(good), to: writer, pool: BufferPool(limits: Limits()))
+            try writer.done()
+        }
+        let reader = StreamReader(try source(bytes), limits: Limits())
+        #expect(try reader.next() == .picture)
+        #expect(throws: ImageError.upstream(failure)) { try collect(reader) }
+        #expect(try reader.next() == .picture)
+        #expect(try collect(reader) == good)
+        #expect(try reader.next() == nil)
+    }
+
+    @Test func statedLengthsAreNotAllocated() throws {
+        var bytes = try stream([Picture(2, 1, .rgb)])
+        // A metadata record of 2^60 bytes before the first frame.
+        let record = Array("exif".utf8) + [0, 0, 0, 0] + [0, 0, 0, 0, 0, 0, 0, 0x10]
+        bytes.insert(contentsOf: record, at: 16 + 64)
+        #expect(throws: ImageError.overLimit(.metadata, value: 1 << 60, maximum: 64 << 20)) { try readAll(bytes) }
+    }
+}

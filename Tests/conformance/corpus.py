@@ -1,0 +1,278 @@
+#!/usr/bin/python3
+"""Corpus conformance: imgdecode against what the reference decoders made of every file of the corpus.
+
+usage: corpus.py [--bin DIR]     DIR holds imgdecode; default: bin/ of this repository
+
+The corpus is $IMG_CORPUS, else ../shared/corpus beside the repository. Its MANIFEST.tsv gives for every file what the
+reference decoders, taken together, say ("expect") and the SHA-256 of their pixels. Nothing here has a tolerance: JPEG
+decoding repeats libjpeg-turbo's integer IDCT and fancy upsampling, PNG and lossless WebP have only one answer, and lossy
+WebP is defined to the bit. A limit holds where a file is one that asks for much: 60 s (the slowest legal file takes about a
+second) and 3000000 KiB of address space (1.5 GiB for pictures, the default limit being 1 GiB, and as much again for the
+program, its libraries and the allocator's arenas).
+
+What each "expect" asks of imgdecode:
+  ok, ok-warn                         status 0 and the same pixels; but see damaged() for JPEGs whose pixels libjpeg made up
+  partial, reject, reject-or-partial, status 65, one line "imgdecode: ..." on standard error, and a stream that ends with
+  valid-unsupported                   FAIL and DONE
+  disagree, limit                     either of the two, never a crash; the pixels of an accepted one are not judged
+"""
+import argparse
+import collections
+import csv
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+
+from pixelstream import StreamError, pictures
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ADDRESS_SPACE = 3000000 * 1024
+SECONDS = 60
+OPTIONS = {"jpeg": ["--pixels", "rgb"], "png": ["--pixels", "rgba"], "webp": ["--pixels", "rgba"], "other": []}
+REFUSED = {"partial", "reject", "reject-or-partial", "valid-unsupported"}
+ACCEPTED = {"ok", "ok-warn"}
+OPEN = {"disagree", "limit"}
+VERDICTS = ["expect", "djpeg", "libpng", "dwebp", "pillow", "disagree"]
+COLUMNS = ["equal", "equal (frame 1)", "refused as expected", "refused as damaged", "CMYK with a profile", "left open", "wrong"]
+
+# What one run of imgdecode on one file came to: status (-1: not by itself), lines on standard error, the picture that
+# came, and what is wrong with the stream (None: nothing).
+Outcome = collections.namedtuple("Outcome", "status messages picture broken")
+
+
+def find_corpus():
+    """The corpus's folder, or None."""
+    folder = os.environ.get("IMG_CORPUS") or os.path.join(ROOT, os.pardir, "shared", "corpus")
+    return folder if os.path.isfile(os.path.join(folder, "MANIFEST.tsv")) else None
+
+
+def read_manifest(corpus):
+    with open(os.path.join(corpus, "MANIFEST.tsv"), encoding="ascii", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def damaged(row):
+    """Whether an accepted JPEG is one that we refuse as damaged.
+
+    libjpeg warns and goes on where entropy-coded data ends early or holds a code that is in no table: what follows in the
+    picture is made up (zero coefficients, or grey). We do not hand on made-up pixels unasked, so these are status 65:
+    - "Premature end of JPEG file": there is no EOI, so nothing says that the data is all there;
+    - "bad Huffman code": the data is not what was encoded, whatever the process;
+    - "premature end of data segment" in a sequential JPEG: blocks are missing. In a progressive one (SOF2) every block has
+      been drawn by an earlier scan, and a scan cut short is only detail that the encoder or a cutter left out.
+    """
+    message, progressive = row["djpeg"].lower(), "SOF2" in row["features"].split()
+    return row["format"] == "jpeg" and (
+        "premature end of jpeg file" in message or "bad huffman code" in message
+        or ("premature end of data segment" in message and not progressive))
+
+
+def cmyk_with_profile(row):
+    """CMYK goes through its profile here and not in djpeg: the pixels must differ."""
+    return row["format"] == "jpeg" and row["channels"] == "4" and "ICC_Profile" in row["metadata"].split(",")
+
+
+def limit_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+
+
+def start(tool, corpus, options, errors, names=None):
+    """Starts imgdecode in the corpus; `names`, where given, is its standard input."""
+    return subprocess.Popen([tool, *options], cwd=corpus, stdin=names or subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=errors, preexec_fn=limit_memory)
+
+
+def decode_one(tool, corpus, row):
+    """Runs imgdecode on one file and judges nothing. Pixels are kept of the first frame only."""
+    picture = broken = None
+    with tempfile.TemporaryFile() as errors:
+        process = start(tool, corpus, OPTIONS[row["format"]] + ["--", row["path"]], errors)
+        timer = threading.Timer(SECONDS, process.kill)
+        timer.start()
+        try:
+            found = list(pictures(process.stdout, keep_frames=1))
+            picture = found[-1] if found else None
+            if len(found) != 1:
+                broken = f"{len(found)} pictures in the stream"
+        except (StreamError, ValueError) as error:
+            broken = str(error)
+            while process.stdout.read(1 << 20):
+                pass
+        process.stdout.close()
+        status = process.wait()
+        if not timer.is_alive():
+            broken = f"still running after {SECONDS} s"
+        timer.cancel()
+        errors.seek(0)
+        messages = errors.read().decode(errors="backslashreplace").splitlines()
+    return Outcome(status, messages, picture, broken)
+
+
+def rgb_sum(row, picture):
+    """SHA-256 of RGB rows; of grey ones where the reference wrote a PGM and all three channels are equal."""
+    pixels = picture.frames[0]
+    if row["px_kind"].split()[1] == "P6":
+        return hashlib.sha256(pixels).hexdigest()
+    red, green, blue = pixels[0::3], pixels[1::3], pixels[2::3]
+    return hashlib.sha256(red).hexdigest() if red == green == blue else "channels of a grey picture differ"
+
+
+def rgba_sum(picture):
+    """SHA-256 of RGBA rows, 16-bit samples as the reference has them: high byte first."""
+    pixels = picture.frames[0]
+    if picture.info.sample == 2:
+        pixels[0::2], pixels[1::2] = pixels[1::2], pixels[0::2]
+    return hashlib.sha256(pixels).hexdigest()
+
+
+def expected_sum(row, picture):
+    """The sum that the pixels must have: of 16-bit samples where the stream has them, else of 8-bit ones."""
+    return row["px_rgba16_libpng"] if picture.info.sample == 2 else row["px_sha256"]
+
+
+def difference(row, picture):
+    """What is wrong with the pixels of a whole picture; None where they are the reference's."""
+    info, channels = picture.info, 3 if row["format"] == "jpeg" else 4
+    if (info.layout, picture.channels) != (1, channels):
+        return f"layout {info.layout} with {picture.channels} channels, not packed {channels}"
+    if (str(info.width), str(info.height)) != (row["width"], row["height"]):
+        return f"{info.width}x{info.height}, the manifest says {row['width']}x{row['height']}"
+    if (info.sample == 2) != row["px_kind"].endswith("strip16"):
+        return f"{8 * info.sample}-bit samples from a file of kind {row['px_kind']}"
+    found = rgb_sum(row, picture) if row["format"] == "jpeg" else rgba_sum(picture)
+    return None if found == expected_sum(row, picture) else f"pixels differ ({found[:40]})"
+
+
+def wrong_with_refusal(outcome):
+    """What is wrong with an outcome that should be a clean refusal; None where it is one."""
+    if outcome.broken:
+        return outcome.broken
+    if outcome.status != 65:
+        return f"status {outcome.status}, not 65"
+    if len(outcome.messages) != 1 or not outcome.messages[0].startswith("imgdecode: "):
+        return f"{len(outcome.messages)} lines on standard error"
+    if not outcome.picture.failure or outcome.picture.failure.status != 65:
+        return "the stream does not say FAIL 65"
+    return None
+
+
+def wrong_with_success(row, outcome):
+    """What is wrong with an outcome that should be the reference's pixels; None where it is that."""
+    if outcome.status != 0:
+        return f"status {outcome.status}, not 0"
+    if outcome.broken:
+        return outcome.broken
+    if outcome.picture.failure:
+        return "status 0, but the picture failed"
+    return difference(row, outcome.picture)
+
+
+def wrong_with_either(outcome):
+    """A crash, a hang, a broken stream; None for a clean refusal and for a whole picture."""
+    if outcome.status == 0 and not outcome.broken and not outcome.picture.failure:
+        return None
+    return wrong_with_refusal(outcome)
+
+
+def judge(row, outcome):
+    """The column that a file belongs to, and what is wrong with it where that is "wrong"."""
+    if cmyk_with_profile(row) and row["expect"] in ACCEPTED:
+        wrong, column = wrong_with_either(outcome), "CMYK with a profile"
+    elif row["expect"] in ACCEPTED and damaged(row):
+        wrong, column = wrong_with_refusal(outcome), "refused as damaged"
+    elif row["expect"] in ACCEPTED:
+        animated = row["px_kind"] == "pillow-rgba8-frame1"
+        wrong, column = wrong_with_success(row, outcome), "equal (frame 1)" if animated else "equal"
+    elif row["expect"] in REFUSED:
+        wrong, column = wrong_with_refusal(outcome), "refused as expected"
+    elif row["expect"] in OPEN:
+        wrong, column = wrong_with_either(outcome), "left open"
+    else:
+        wrong, column = f"the manifest expects {row['expect']!r}, which has no rule", "wrong"
+    return ("wrong", wrong) if wrong else (column, None)
+
+
+def decode_batch(tool, corpus, rows):
+    """Decodes the files of `rows`, one format's, in one process. Yields row and outcome of each picture that came whole."""
+    with tempfile.TemporaryFile() as names:
+        names.write(b"".join(os.fsencode(row["path"]) + b"\0" for row in rows))
+        names.seek(0)
+        process = start(tool, corpus, OPTIONS[rows[0]["format"]] + ["--files0-from=-"], subprocess.DEVNULL, names)
+        found = {os.fsencode(row["path"]): row for row in rows}
+        try:
+            for picture in pictures(process.stdout, keep_frames=1):
+                if not picture.failure and picture.name in found:
+                    yield found[picture.name], Outcome(0, [], picture, None)
+        except (StreamError, ValueError):
+            pass  # whatever has not come by now is decoded again alone, and judged there
+        process.stdout.close()
+        process.wait()
+
+
+def batchable(row):
+    """Files that must decode and are no bombs share a process; the rest get one each, with its own status and messages."""
+    return row["expect"] in ACCEPTED and not damaged(row) and not cmyk_with_profile(row) and not row["path"].startswith("bombs/")
+
+
+def judge_all(tool, corpus, rows):
+    """Each file's column, reason (of wrong ones) and outcome, by path."""
+    results = {}
+    for format_name in OPTIONS:
+        batch = [row for row in rows if row["format"] == format_name and batchable(row)]
+        for row, outcome in decode_batch(tool, corpus, batch) if batch else ():
+            column, wrong = judge(row, outcome)
+            results[row["path"]] = (column, wrong, [])
+    for row in rows:
+        if row["path"] not in results or results[row["path"]][0] == "wrong":
+            outcome = decode_one(tool, corpus, row)
+            results[row["path"]] = (*judge(row, outcome), outcome.messages)
+    return results
+
+
+def print_table(rows, results):
+    counts = collections.defaultdict(collections.Counter)
+    for row in rows:
+        for key in (f"{row['path'].split('/')[0]}/{row['format']}", "all"):
+            counts[key][results[row["path"]][0]] += 1
+    widths = [max(len(c), 5) for c in COLUMNS]
+    print(f"{'':18}  files  " + "  ".join(c.rjust(w) for c, w in zip(COLUMNS, widths)))
+    for key in sorted(counts, key=lambda k: (k == "all", k)):
+        cells = (str(counts[key][c] or "-").rjust(w) for c, w in zip(COLUMNS, widths))
+        print(f"{key:18}  {counts[key].total():5}  " + "  ".join(cells))
+    return counts["all"]
+
+
+def print_files(rows, results):
+    """Names what the table only counts: files left out, files that our policy refuses, and wrong ones."""
+    for title in ("CMYK with a profile", "refused as damaged", "wrong"):
+        for row in rows:
+            column, wrong, messages = results[row["path"]]
+            if column == title:
+                verdicts = ", ".join(f"{key} {row[key]}" for key in VERDICTS if row[key] != "-")
+                detail = f": {wrong} ({verdicts})" if wrong else ""
+                print(f"{title}: {row['path']}{detail}" + (f" [{' | '.join(messages)}]" if messages else ""))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="imgdecode against the corpus")
+    parser.add_argument("--bin", default=os.path.join(ROOT, "bin"), help="the folder of the tools")
+    tool = os.path.join(os.path.abspath(parser.parse_args().bin), "imgdecode")
+    corpus = find_corpus()
+    if corpus is None:
+        print("SKIPPED: no corpus (neither $IMG_CORPUS nor ../shared/corpus beside the repository holds a MANIFEST.tsv)")
+        return 0
+    rows = read_manifest(corpus)
+    results = judge_all(tool, corpus, rows)
+    total = print_table(rows, results)
+    print_files(rows, results)
+    skipped, failed = total["CMYK with a profile"], total["wrong"]
+    print(f"{len(rows) - failed - skipped} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
