@@ -46,7 +46,7 @@ let package = Package(
             name: "imgencode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
         .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: swift),
         .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs"], swiftSettings: swift),
-        .testTarget(name: "FilterTests", dependencies: ["FilterSupport"], swiftSettings: swift),
+        .testTarget(name: "FilterTests", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

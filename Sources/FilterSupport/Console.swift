@@ -9,14 +9,18 @@ public struct Console: Sendable {
 
     /// `subject`: the picture's name; empty for the run as a whole.
     public func report(_ error: ImageError, subject: [UInt8]) {
+        switch error {
         // What an earlier filter has failed it has also said.
-        if case .upstream = error { return }
-        say(error.description, subject: subject)
+        case .upstream: return
+        // "a.txt is not a picture", but "a.jpg: truncated at byte 5120".
+        case .damaged(let fault, _), .unsupported(let fault):
+            say(error.description, subject: subject, joined: fault.hasPrefix("is ") ? " " : ": ")
+        default: say(error.description, subject: subject)
+        }
     }
 
-    public func say(_ message: String, subject: [UInt8] = []) {
-        // "a.txt is not a picture", but "a.jpg: truncated at byte 5120".
-        let name = subject.isEmpty ? "" : Self.printable(subject) + (message.hasPrefix("is ") ? " " : ": ")
+    public func say(_ message: String, subject: [UInt8] = [], joined: String = ": ") {
+        let name = subject.isEmpty ? "" : Self.printable(subject) + joined
         let line = Array("\(program): \(name)\(Self.oneLine(message))\n".utf8)
         // A failing standard error has nobody to tell.
         _ = line.withUnsafeBytes { Glibc.write(2, $0.baseAddress!, $0.count) }

@@ -3,7 +3,7 @@ import ImageCore
 /// What the caller wants of a decoder: it may give that at once where its library can, and gives what the file has where not.
 public struct DecodeOptions: Sendable {
     public enum Pixels: Sendable {
-        /// As the file has them: a JPEG as its YCbCr planes.
+        /// As the file has them: a JPEG as its YCbCr planes, where 8 bits will do.
         case native
         /// As the file has them, but a JPEG as RGB.
         case packed

@@ -61,7 +61,8 @@ public final class JPEGDecoder: RowSource {
         case IMGPIPE_JPEG_GRAY: (format, output) = (.gray, stored)
         case IMGPIPE_JPEG_YCBCR where options.pixels == .gray: (format, output) = (.gray, IMGPIPE_JPEG_GRAY)
         case IMGPIPE_JPEG_YCBCR:
-            if options.pixels == .native, let subsampling = JPEGPlanes.subsampling(header) {
+            // Planes go as they are or not at all: other depths are for RGB.
+            if options.pixels == .native, options.sample != .uint16, let subsampling = JPEGPlanes.subsampling(header) {
                 (format, output) = (PixelFormat(planar: subsampling), IMGPIPE_JPEG_YCBCR)
             } else {
                 (format, output) = (.rgb, IMGPIPE_JPEG_RGB)

@@ -1,0 +1,153 @@
+import FilterSupport
+import Foundation
+import ImageCodecs
+import ImageCore
+import Testing
+
+@Suite struct PipelineTests {
+    let place: Workplace
+
+    init() throws { place = try Workplace() }
+
+    @Test func toolsAreBuilt() {
+        for tool in ["imgdecode", "imgresize", "imgencode"] {
+            #expect(
+                FileManager.default.isExecutableFile(atPath: toolDirectory.appendingPathComponent(tool).path),
+                "no \(tool) in \(toolDirectory.path); run make first")
+        }
+    }
+
+    @Test(arguments: ["photo.jpg", "progressive.jpg", "gray.jpg", "photo.png", "alpha.png", "deep.png", "interlaced.png", "photo.webp"])
+    func everyInputBecomesEveryOutput(_ name: String) throws {
+        for (format, read) in [("jpeg", "djpeg"), ("png", "pngtopnm"), ("webp", "dwebp -quiet -ppm -o - --")] {
+            let outcome = try place.sh("imgdecode \(name) | imgresize 100 | imgencode -f \(format) > out && \(read) out | head -c 9")
+            #expect(outcome.status == 0, "\(name) to \(format): \(outcome.errors)")
+            #expect(outcome.errors.isEmpty)
+            let header = outcome.text.split(whereSeparator: \.isWhitespace)
+            #expect(header.count >= 3 && header[1...2].elementsEqual(["100", "63"]), "\(name) to \(format): \(outcome.text)")
+        }
+    }
+
+    /// An independent reader of the format agrees with every stream that the tools write.
+    @Test(arguments: ["photo.jpg", "progressive.jpg", "gray.jpg", "photo.png", "alpha.png", "deep.png", "interlaced.png", "photo.webp"])
+    func independentCheckerAgrees(_ name: String) throws {
+        let checker = projectDirectory.appendingPathComponent("Tests/conformance/imgpipe-check").path
+        for pixels in ["native", "gray", "rgb", "rgba"] {
+            for depth in ["native", "8", "16"] {
+                let outcome = try place.sh(
+                    """
+                    set -e
+                    imgdecode --pixels \(pixels) --depth \(depth) \(name) > decoded
+                    "$1" decoded
+                    imgresize 33x77! < decoded > resized
+                    "$1" resized
+                    """, checker)
+                #expect(outcome.status == 0, "\(name) \(pixels) \(depth): \(outcome.errors)")
+                #expect(outcome.text.contains(" 320x200 ") && outcome.text.contains(" 33x77 "))
+            }
+        }
+    }
+
+    /// The stages joined by calls, in one process, and joined by pipes: the same bytes.
+    @Test(arguments: ["photo.jpg", "alpha.png", "photo.webp"], [("jpeg", EncodedFormat.jpeg), ("png", .png), ("webp", .webp)])
+    func stagesJoinedByCallsGiveTheSameBytes(_ name: String, _ format: (String, EncodedFormat)) throws {
+        let piped = try place.sh("imgdecode \(name) | imgresize 90x70! | imgencode -f \(format.0) -q 85")
+        let pool = BufferPool(limits: Limits())
+        let source = try ByteSource(.open(reading: FilePath(place.url(name).path)), pool: pool)
+        let decoder = Decoder(pool: pool, options: DecodeOptions())
+        let resizer = try Resizer(try decoder.open(source), width: 90, height: 70, kernel: .lanczos3, pool: pool)
+        var options = EncodeOptions()
+        (options.format, options.quality) = (format.1, 85)
+        let sink = MemorySink()
+        try Encoder(options, pool: pool).encode(resizer, to: sink)
+        try sink.commit()
+        #expect(piped.output == Data(sink.file!))
+    }
+
+    @Test func planesOfAJPEGEqualDjpeg() throws {
+        for sampling in ["1x1", "2x1", "1x2", "2x2", "4x1"] {
+            let outcome = try place.sh(
+                """
+                djpeg photo.jpg | pamcut -width 61 -height 43 | cjpeg -sample \(sampling) > cut.jpg
+                imgdecode --pixels native cut.jpg | imgencode -f png | pngtopnm > ours.ppm
+                djpeg cut.jpg | cmp - ours.ppm
+                """)
+            #expect(outcome.status == 0, "\(sampling): \(outcome.text) \(outcome.errors)")
+        }
+    }
+
+    @Test func listsOfFilesGoThroughOnce() throws {
+        let outcome = try place.sh(
+            """
+            mkdir in out
+            for i in 1 2 3 4 5; do cp photo.jpg "in/a $i.jpg"; done
+            cp photo.png in/b.png
+            head -c 2000 photo.jpg > "in/a 3.jpg"
+            find in -type f -print0 | sort -z | imgdecode --files0-from=- | imgresize 50 | imgencode -o 'out/%n.jpg'
+            """)
+        #expect(outcome.status == 65)
+        #expect(outcome.messages == ["imgdecode: in/a 3.jpg: truncated at byte 2000"])
+        #expect(try place.names(in: "out") == ["a 1.jpg", "a 2.jpg", "a 4.jpg", "a 5.jpg", "b.jpg"])
+    }
+
+    @Test func namesOfAnyBytesAreReadSaidAndWritten() throws {
+        let outcome = try place.sh(
+            #"""
+            mkdir in out
+            odd="$(printf 'in/n\366\033[31m\tx')"
+            cp photo.png "$odd.png"
+            echo no > "$odd.txt"
+            imgdecode "$odd.png" "$odd.txt" | imgencode -o 'out/%n.png'
+            echo $?
+            ls out | od -An -c | head -1
+            """#)
+        #expect(outcome.text.hasPrefix("65\n"))
+        #expect(outcome.messages.count == 1)
+        #expect(outcome.errors.contains(#"imgdecode: in/n\xf6\x1b[31m\x09x.txt is not a picture"#))
+        #expect(outcome.text.contains("n 366 033"))
+    }
+
+    @Test func standardInputIsReadWhereNoFileIsNamed() throws {
+        for name in ["photo.jpg", "photo.png", "photo.webp"] {
+            for script in ["imgdecode", "imgdecode -", "cat | imgdecode"] {
+                let outcome = try place.sh("\(script) | imgresize 20 | imgencode | djpeg > small.ppm", input: place.bytes(name))
+                #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(script) \(name): \(outcome.errors)")
+            }
+        }
+    }
+
+    @Test func geometryWordsAndFlagsReachTheRows() throws {
+        for (arguments, size) in [
+            ("50%", "160x100"), ("x100", "160x100"), ("'1000>'", "320x200"), ("--no-enlarge 1000", "320x200"), ("'100<'", "320x200"),
+            ("--no-shrink 100", "320x200"), ("'100x100!'", "100x100"), ("100x100", "100x63"), ("--filter box 10", "10x6"),
+        ] {
+            let outcome = try place.sh("imgdecode photo.jpg | imgresize \(arguments) | \"$1\"", projectDirectory.appendingPathComponent("Tests/conformance/imgpipe-check").path)
+            #expect(outcome.text.contains(" \(size) "), "\(arguments): \(outcome.text)\(outcome.errors)")
+        }
+    }
+
+    @Test func templatesNameEveryPicture() throws {
+        let outcome = try place.sh(
+            """
+            mkdir -p in/deep/er out
+            cp photo.jpg in/deep/er/a.b.jpg; cp photo.png in/c.png; cp photo.png ...png
+            imgdecode in/deep/er/a.b.jpg in/c.png ./../"$(basename "$PWD")"/...png | imgresize 10 | imgencode -o 'out/%d/%n-%03i-%wx%h-%e%%.png'
+            cd out && find . -type f | sort
+            """)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let base = place.directory.lastPathComponent
+        #expect(
+            outcome.text.split(separator: "\n").map(String.init).sorted() == [
+                "./\(base)/_..-003-10x6-png%.png", "./in/c-002-10x6-png%.png", "./in/deep/er/a.b-001-10x6-jpg%.png",
+            ].sorted())
+    }
+
+    @Test func formatFollowsTheNameOfTheOutput() throws {
+        for (ending, magic) in [("jpg", "JFIF"), ("PNG", "PNG"), ("webp", "WEBP")] {
+            #expect(try place.sh("imgdecode photo.png | imgencode -o x.\(ending) && head -c 16 x.\(ending) | grep -aq \(magic)").status == 0)
+        }
+        let outcome = try place.sh("imgdecode photo.png | imgencode -o x.gif")
+        #expect(outcome.status == 64)
+        #expect(outcome.messages == ["imgencode: no format has the ending .gif; say -f jpeg, png or webp"])
+    }
+}
