@@ -17,24 +17,21 @@ BUILD := --configuration release --static-swift-stdlib -Xlinker --as-needed -Xli
 
 all: bin
 
-bin: packages-build
+bin:
 	$(SWIFT) build $(BUILD)
 	mkdir -p bin
 	for tool in $(TOOLS); do install -m 755 "$$($(SWIFT) build $(BUILD) --show-bin-path)/$$tool" bin/ || exit 1; done
 
-packages-build:
-	scripts/install-packages build
-
-demo: bin
-	scripts/install-packages demo
+demo:
+	scripts/install-packages build demo
+	$(MAKE) bin
 	scripts/demo
 
 check: export IMG_WERROR = 1
-check: packages-test bin
-	scripts/check
-
-packages-test:
+check:
 	scripts/install-packages build test
+	$(MAKE) bin
+	scripts/check
 
 install: bin
 	mkdir -p $(DESTDIR)$(PREFIX)/bin
@@ -47,4 +44,4 @@ install: bin
 clean:
 	rm -rf .build bin
 
-.PHONY: all bin packages-build packages-test demo check install clean
+.PHONY: all bin demo check install clean

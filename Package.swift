@@ -44,6 +44,8 @@ let package = Package(
         .executableTarget(name: "imgresize", dependencies: ["FilterSupport"], swiftSettings: swift),
         .executableTarget(
             name: "imgencode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
+        // Not installed: the measurement behind ByteSource (docs/measurements.md).
+        .executableTarget(name: "readormap", path: "Benchmarks/readormap", swiftSettings: swift),
         .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: swift),
         .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs"], swiftSettings: swift),
         .testTarget(name: "FilterTests", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),

@@ -6,12 +6,14 @@ import ImageCore
 public struct FileList {
     private var names: ArraySlice<FilePath> = []
     private var list: ByteSource?
+    private var isStandardInput = false
     private var count = 0
 
     public init(_ names: [FilePath]) { self.names = names[...] }
 
     /// `path`: `-` is standard input.
     public init(files0From path: FilePath, pool: BufferPool) throws(ImageError) {
+        isStandardInput = path.isStandardStream
         list = try ByteSource(
             path.isStandardStream ? .standardInput : .open(reading: path), pool: pool)
     }
@@ -28,6 +30,9 @@ public struct FileList {
                 list.skip(end + 1)
                 count += 1
                 if name.isEmpty { throw .usage("--files0-from: name \(count) is empty") }
+                if isStandardInput && FilePath(name).isStandardStream {
+                    throw .usage("--files0-from: names come from standard input, so - cannot be one of them")
+                }
                 return FilePath(name)
             }
             waiting.withUnsafeBytes { name.append(contentsOf: $0) }

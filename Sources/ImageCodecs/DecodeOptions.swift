@@ -7,6 +7,7 @@ public struct DecodeOptions: Sendable {
         case native
         /// As the file has them, but a JPEG as RGB.
         case packed
+        /// One, three or four channels. Alpha that has no place is blended with white.
         case gray, rgb, rgba
     }
 
@@ -22,7 +23,7 @@ public struct DecodeOptions: Sendable {
         var wanted: PixelFormat
         switch pixels {
         case .native, .packed: wanted = format
-        case .gray: wanted = PixelFormat(.gray, alpha: format.alpha, sample: format.sample)
+        case .gray: wanted = PixelFormat(.gray, sample: format.sample)
         case .rgb: wanted = PixelFormat(.rgb, sample: format.sample)
         case .rgba: wanted = PixelFormat(.rgb, alpha: .straight, sample: format.sample)
         }

@@ -116,6 +116,19 @@ import Testing
         #expect(outcome.errors.hasPrefix(message), "\(script): \(outcome.errors)")
     }
 
+    @Test func theFirstFailureDecides() throws {
+        let outcome = try place.sh(
+            """
+            head -c 999 photo.png > cut.png
+            mkdir out
+            imgdecode photo.jpg none.jpg cut.png photo.png | imgresize --max-pixels 63999 10 | imgencode -o 'out/%n.jpg'; echo $?
+            imgdecode none.jpg cut.png photo.png | imgresize 10 | imgencode -o 'out/%n.jpg'; echo $?
+            ls out
+            """)
+        #expect(outcome.text == "65\n66\nphoto.jpg\n")
+        #expect(outcome.messages.count == 6)
+    }
+
     @Test func aFullDiskIs74() throws {
         for stage in ["imgdecode photo.png > /dev/full", "imgdecode photo.png | imgresize 300 > /dev/full", "imgdecode photo.png | imgencode > /dev/full"] {
             let outcome = try place.sh(stage)
