@@ -85,13 +85,14 @@ imgpipe_code imgpipe_png_begin(
     png_structp png = self->png;
     png_set_write_fn(png, self, write_output, flush_output);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    /* What libpng finds odd about a profile is no reason to have no picture. */
+    png_set_benign_errors(png, 1);
     int type = (settings->gray ? 0 : PNG_COLOR_MASK_COLOR) | (settings->alpha ? PNG_COLOR_MASK_ALPHA : 0);
     png_set_IHDR(
         png, self->info, settings->width, settings->height, settings->sample_bytes * 8, type, PNG_INTERLACE_NONE,
         PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     if (settings->density_x && settings->density_y)
         png_set_pHYs(png, self->info, settings->density_x, settings->density_y, PNG_RESOLUTION_METER);
-    /* A profile that libpng finds odd is a warning and left out. */
     if (settings->icc.count)
         png_set_iCCP(png, self->info, "icc", PNG_COMPRESSION_TYPE_BASE, settings->icc.bytes, (png_uint_32)settings->icc.count);
     if (settings->exif.count)

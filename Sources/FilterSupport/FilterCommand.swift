@@ -10,6 +10,9 @@ public protocol FilterCommand: ParsableCommand {
     /// Whether standard output carries a pixel stream.
     static var writesStream: Bool { get }
 
+    /// Whether this command line puts pixels or a file on standard output; not so where the output has a name.
+    var writesBinaryToStandardOutput: Bool { get }
+
     /// Does the work; gives the status of the first failure in stream order, and throws for a failure of the run as a whole.
     func filter(_ console: Console) throws(ImageError) -> ExitStatus
 }
@@ -31,15 +34,21 @@ extension FilterCommand {
         } catch {
             // --help and --version come as errors too.
             if exitCode(for: error).isSuccess { exit(withError: error) }
-            let text = message(for: error)
-            let hint = "; see \(console.program) --help"
-            status = end(.usage(text.prefix(1).lowercased() + text.dropFirst() + hint), console)
+            status = end(.usage("\(usageFault(error)); see \(console.program) --help"), console)
         }
         Glibc.exit(Int32(status.rawValue))
     }
 
-    /// False where the output goes to a named file.
     public var writesBinaryToStandardOutput: Bool { true }
+
+    /// The parser's message as one line of our kind. It lists the values of an option on lines of their own.
+    private static func usageFault(_ error: any Error) -> String {
+        let lines = message(for: error).split(separator: "\n").map { $0.drop { $0 == " " || $0 == "-" } }
+        let text = lines.first ?? "wrong options"
+        let sentences = text.prefix(1).lowercased() + text.dropFirst().reversed().drop { $0 == "." }.reversed()
+        guard lines.count > 1 else { return sentences }
+        return sentences.replacing(". Please provide one of the following:", with: "; it is one of ") + lines.dropFirst().joined(separator: ", ")
+    }
 
     private static func end(_ error: ImageError, _ console: Console) -> ExitStatus {
         console.report(error, subject: isWriteFailure(error) ? Array("standard output".utf8) : [])

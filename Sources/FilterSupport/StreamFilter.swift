@@ -5,6 +5,8 @@ public final class StreamFilter {
     private let console: Console
     private let reader: StreamReader
     private var firstFailure: ExitStatus?
+    /// Pictures so far, failed ones among them.
+    private var count = 0
 
     public init(_ console: Console, limits: Limits, pool: BufferPool) throws(ImageError) {
         self.console = console
@@ -21,19 +23,20 @@ public final class StreamFilter {
     /// Calls `picture` for each picture of standard input, and `failed` for each that failed, here or before, when that was
     /// reported and noted. `failed` is told too of a stream that breaks, which ends the run.
     ///
-    /// `picture` may leave rows unread. Its errors concern that picture; what `failed` throws ends the run, and so does a
+    /// `number` counts from 1 in the order of the stream, failed pictures too. `picture` may leave rows unread. Its errors concern that picture; what `failed` throws ends the run, and so does a
     /// failure to write where `writesStream` says that standard output is what is written.
     public func run(
         writesStream: Bool,
-        picture: (_ source: any RowSource, _ name: [UInt8]) throws(ImageError) -> Void,
+        picture: (_ source: any RowSource, _ name: [UInt8], _ number: Int) throws(ImageError) -> Void,
         failed: (StreamFailure) throws(ImageError) -> Void
     ) throws(ImageError) {
         while true {
+            count += 1
             do throws(ImageError) {
                 switch try reader.next() {
                 case nil: return
                 case .failure(let failure): throw .upstream(failure)
-                case .picture: try picture(reader, name)
+                case .picture: try picture(reader, name, count)
                 }
             } catch {
                 if case .writeFailed = error, writesStream { throw error }

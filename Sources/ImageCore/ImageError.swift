@@ -1,18 +1,22 @@
 import Glibc
 
-/// What a filter says by its exit status (`sysexits.h` numbers, cli.md).
-public enum ExitStatus: UInt32, Sendable {
-    case done = 0
+/// What a filter says by its exit status: the numbers of sysexits.h that cli.md names, and whatever an earlier filter has said.
+public struct ExitStatus: RawRepresentable, Equatable, Sendable {
+    public let rawValue: UInt32
+
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    public static let done = ExitStatus(rawValue: 0)
     /// The answer to the question asked is no: a quality floor not met, a target not reachable.
-    case answerIsNo = 1
-    case usage = 64
+    public static let answerIsNo = ExitStatus(rawValue: 1)
+    public static let usage = ExitStatus(rawValue: 64)
     /// The data is damaged, unsupported, over a limit or out of time.
-    case data = 65
-    case cannotOpenInput = 66
+    public static let data = ExitStatus(rawValue: 65)
+    public static let cannotOpenInput = ExitStatus(rawValue: 66)
     /// A bug of ours.
-    case internalError = 70
-    case cannotCreateOutput = 73
-    case readOrWriteFailed = 74
+    public static let internalError = ExitStatus(rawValue: 70)
+    public static let cannotCreateOutput = ExitStatus(rawValue: 73)
+    public static let readOrWriteFailed = ExitStatus(rawValue: 74)
 }
 
 /// Why a picture, or a whole run, could not be done: the case tells who is to blame, its values say how much.
@@ -45,7 +49,7 @@ public enum ImageError: Error, Equatable, Sendable {
         case .cannotOpen: .cannotOpenInput
         case .cannotCreate, .refusedOutput: .cannotCreateOutput
         case .readFailed, .writeFailed: .readOrWriteFailed
-        case .upstream(let failure): ExitStatus(rawValue: failure.status) ?? .data
+        case .upstream(let failure): ExitStatus(rawValue: failure.status)
         case .internalError: .internalError
         }
     }

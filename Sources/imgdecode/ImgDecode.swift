@@ -38,16 +38,14 @@ struct ImgDecode: FilterCommand {
         options.sample = depth == .eight ? .uint8 : depth == .sixteen ? .uint16 : nil
 
         let pool = BufferPool(limits: options.limits)
-        var names = try fileList(pool)
         let decoding = Decoding(console, Decoder(pool: pool, options: options), verbose: verbose, pool: pool)
-        while let name = try decoding.next(&names) { try decoding.decode(name) }
+        if let files0From {
+            if !files.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
+            try decoding.decode(listedIn: FilePath(argument: files0From))
+        } else {
+            for name in files.isEmpty ? ["-"] : files { try decoding.decode(FilePath(argument: name)) }
+        }
         return try decoding.end()
-    }
-
-    private func fileList(_ pool: BufferPool) throws(ImageError) -> FileList {
-        guard let files0From else { return FileList(files.isEmpty ? [FilePath("-")] : files.map(FilePath.init(argument:))) }
-        if !files.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
-        return try FileList(files0From: FilePath(argument: files0From), pool: pool)
     }
 }
 
@@ -64,13 +62,14 @@ final class Decoding {
         (self.console, self.decoder, isVerbose, self.pool) = (console, decoder, verbose, pool)
     }
 
-    /// The next name; a list that cannot be read further is a failure among the pictures, and their end.
-    func next(_ names: inout FileList) throws(ImageError) -> FilePath? {
+    /// A list that cannot be read further is a failure among the pictures, and their end.
+    func decode(listedIn list: FilePath) throws(ImageError) {
         do throws(ImageError) {
-            return try names.next()
+            let names = try NameList(list, pool: pool)
+            while let name = try names.next() { try decode(name) }
         } catch {
-            try fail(error, name: [], subject: [])
-            return nil
+            if case .writeFailed = error { throw error }
+            try fail(error, name: [], subject: list.isStandardStream ? Array("standard input".utf8) : list.bytes)
         }
     }
 

@@ -43,13 +43,15 @@ struct ImgEncode: FilterCommand {
         let pool = BufferPool(limits: limits)
         let outputs = try Outputs(outputPath, format: format, mayReplace: !noClobber, pool: pool)
         let stream = try StreamFilter(console, limits: limits, pool: pool)
-        try stream.run(writesStream: false) { (source, name) throws(ImageError) in
-            options.format = try outputs.format(name: name, info: source.info)
-            let sink = try outputs.open(name: name, info: source.info)
+        try stream.run(writesStream: false) { (source, name, number) throws(ImageError) in
+            let target = try outputs.target(name: name, number: number, info: source.info)
+            options.format = try outputs.format(of: target)
+            if lossless && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
+            let sink = try outputs.open(target)
             let framesLeft = try Encoder(options, pool: pool).encode(source, to: sink)
             try outputs.finish(sink)
             if framesLeft > 0 {
-                console.say("warning: an animation; \(framesLeft) frames after the first are left out", subject: name)
+                console.say("warning: an animation; \(framesLeft) of its frames are left out, the first is written", subject: name)
             }
             if verbose && source.info.format.hasAlpha && options.format == .jpeg {
                 console.say("JPEG has no alpha; blended with the background", subject: name)
@@ -91,6 +93,8 @@ struct BackgroundColor: ExpressibleByArgument {
     let value: (red: UInt8, green: UInt8, blue: UInt8)
 
     static let white = BackgroundColor(argument: "#ffffff")!
+
+    var defaultValueDescription: String { "white" }
 
     init?(argument: String) {
         switch argument.lowercased() {

@@ -10,7 +10,7 @@ final class Outputs {
     private let chosenFormat: EncodedFormat?
     private let mayReplace: Bool
     private let pool: BufferPool
-    private var number = 0
+    private var opened = 0
     private var taken: Set<FilePath> = []
     /// The picture that waits for the end of the stream.
     private var waiting: (any ByteSink)?
@@ -21,21 +21,26 @@ final class Outputs {
         (self.path, chosenFormat, self.mayReplace, self.pool) = (path, format, mayReplace, pool)
         template = if let path { try OutputTemplate(path) } else { nil }
         // A wrong ending is the command line's fault, not the first picture's.
-        if template?.isTemplate == false { _ = try self.format(name: [], info: ImageInfo(width: 1, height: 1, format: .gray)) }
+        if template?.isTemplate == false { _ = try self.format(of: path) }
     }
 
     var isStandardOutput: Bool { path == nil }
 
     private var isTemplate: Bool { template?.isTemplate ?? false }
 
-    private func target(_ name: [UInt8], _ info: ImageInfo) -> FilePath? {
-        template?.path(name: name, number: number + 1, info: info)
+    /// The name of the output for a picture; nil is standard output.
+    func target(name: [UInt8], number: Int, info: ImageInfo) throws(ImageError) -> FilePath? {
+        defer { opened += 1 }
+        if !isTemplate && opened > 0 {
+            throw .usage("more than one picture for one output; give a template, as in -o 'out/%n.jpg'")
+        }
+        return template?.path(name: name, number: number, info: info)
     }
 
     /// The format that the option or the output's name says.
-    func format(name: [UInt8], info: ImageInfo) throws(ImageError) -> EncodedFormat {
+    func format(of target: FilePath?) throws(ImageError) -> EncodedFormat {
         if let chosenFormat { return chosenFormat }
-        guard let file = target(name, info)?.lastComponent, let dot = file.lastIndex(of: UInt8(ascii: ".")), dot > 0 else {
+        guard let file = target?.lastComponent, let dot = file.lastIndex(of: UInt8(ascii: ".")), dot > 0 else {
             return .jpeg
         }
         let ending = Console.printable(Array(file[(dot + 1)...]))
@@ -45,13 +50,9 @@ final class Outputs {
         return format
     }
 
-    /// A place for the next picture.
-    func open(name: [UInt8], info: ImageInfo) throws(ImageError) -> any ByteSink {
-        defer { number += 1 }
-        if !isTemplate && number > 0 {
-            throw .usage("more than one picture for one output; give a template, as in -o 'out/%n.jpg'")
-        }
-        guard let target = target(name, info) else { return SpooledSink(.standardOutput, pool: pool) }
+    /// A place for a picture.
+    func open(_ target: FilePath?) throws(ImageError) -> any ByteSink {
+        guard let target else { return SpooledSink(.standardOutput, pool: pool) }
         if !taken.insert(target).inserted {
             throw .refusedOutput("a picture before it was written to \(Console.printable(target.bytes))")
         }

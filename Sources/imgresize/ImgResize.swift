@@ -29,14 +29,14 @@ struct ImgResize: FilterCommand {
         let pool = BufferPool(limits: limits)
         let writer = StreamWriter(.standardOutput)
         let stream = try StreamFilter(console, limits: limits, pool: pool)
-        try stream.run(writesStream: true) { (source, _) throws(ImageError) in
+        try stream.run(writesStream: true) { (source, _, _) throws(ImageError) in
             let info = source.info
             let size = try geometry.size(of: info, limits: limits)
             guard size != (info.width, info.height) else {
                 return try transfer(from: source, to: writer, pool: pool)
             }
-            let format = PixelFormat(info.format.model == .ycbcr ? .rgb : info.format.model, alpha: info.format.alpha, sample: info.format.sample)
-            let rows: any RowSource = info.format == format ? source : try Converter(source, to: format, pool: pool)
+            let rows: any RowSource = info.format.model == .ycbcr
+                ? try Converter(source, to: info.format.packedRGB, pool: pool) : source
             let resizer = try Resizer(rows, width: size.width, height: size.height, kernel: kernel, pool: pool)
             try transfer(from: resizer, to: writer, pool: pool)
         } failed: { (failure) throws(ImageError) in

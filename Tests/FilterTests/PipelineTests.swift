@@ -142,6 +142,11 @@ import Testing
             ].sorted())
     }
 
+    @Test func numbersCountFailedPicturesToo() throws {
+        let outcome = try place.sh("imgdecode photo.jpg none.jpg photo.png | imgencode -o 'x-%i.jpg'; ls x-*")
+        #expect(outcome.text == "x-1.jpg\nx-3.jpg\n")
+    }
+
     @Test func formatFollowsTheNameOfTheOutput() throws {
         for (ending, magic) in [("jpg", "JFIF"), ("PNG", "PNG"), ("webp", "WEBP")] {
             #expect(try place.sh("imgdecode photo.png | imgencode -o x.\(ending) && head -c 16 x.\(ending) | grep -aq \(magic)").status == 0)

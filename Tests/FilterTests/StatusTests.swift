@@ -82,15 +82,17 @@ import Testing
     /// Status and messages of pipelines that cannot work.
     @Test(arguments: [
         ("imgdecode --bogus | imgresize 8 | imgencode", 64, "imgdecode: unknown option '--bogus'; see imgdecode --help"),
-        ("imgdecode photo.jpg | imgresize --filter no 8 | imgencode", 64, "imgresize: the value 'no' is invalid"),
+        ("imgdecode photo.jpg | imgresize --filter no 8 | imgencode", 64, "imgresize: the value 'no' is invalid for '--filter <name>'; it is one of nearest, box, "),
         ("imgdecode photo.jpg | imgresize 0 | imgencode", 64, "imgresize: 0 is no geometry; see imgresize --help"),
         ("imgdecode photo.jpg | imgresize | imgencode", 64, "imgresize: missing expected argument"),
         ("imgdecode photo.jpg | imgencode -q 101", 64, "imgencode: quality 101 is not in 1...100"),
         ("imgdecode photo.jpg | imgencode extra", 64, "imgencode: "),
         ("imgdecode none.jpg | imgresize 8 | imgencode", 66, "imgdecode: none.jpg: no such file or directory"),
         ("imgdecode . | imgresize 8 | imgencode", 66, "imgdecode: .: is a directory"),
-        ("imgdecode --files0-from=none | imgresize 8 | imgencode", 66, "imgdecode: no such file or directory"),
+        ("imgdecode --files0-from=none | imgresize 8 | imgencode", 66, "imgdecode: none: no such file or directory"),
         ("imgdecode --files0-from=- photo.jpg | imgencode", 64, "imgdecode: FILE and --files0-from exclude each other"),
+        ("printf 'photo.jpg\\0\\0' | imgdecode --files0-from=- | imgencode", 64, "imgdecode: standard input: name 2 is empty"),
+        ("imgdecode photo.jpg | imgencode --lossless", 64, "imgencode: photo.jpg: a JPEG cannot be without loss; say -f webp or png"),
         ("IMG_MAX_PIXELS=many imgdecode photo.jpg | imgencode", 64, "imgdecode: IMG_MAX_PIXELS: many is no number"),
         ("cat photo.jpg | imgresize 8 | imgencode", 65, "imgresize: standard input is a JPEG; put imgdecode before it"),
         ("imgencode < photo.png", 65, "imgencode: standard input is a PNG; put imgdecode before it"),
@@ -212,6 +214,9 @@ import Testing
             #expect(outcome.status == 64)
             #expect(outcome.text.contains("not writing binary data to a terminal"), "\(command): \(outcome.text)")
         }
+        // With a name for the output nothing goes to standard output.
+        let named = try place.sh("script -qec 'imgencode -o named.jpg < s' /dev/null; djpeg named.jpg > named.ppm")
+        #expect(named.status == 0 && named.text.isEmpty, "\(named.text)\(named.errors)")
     }
 
     @Test(arguments: [("TERM", 143), ("HUP", 129)])

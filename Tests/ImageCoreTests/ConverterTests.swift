@@ -39,6 +39,18 @@ private func converted(
         #expect(try converted([7, 8], .gray, to: .rgba) == [7, 7, 7, 255, 8, 8, 8, 255])
     }
 
+    @Test(arguments: [SampleType.uint8, .uint16])
+    func packedYCbCrBecomesRGBWithItsAlpha(_ sample: SampleType) throws {
+        // Red at full and at half opacity, straight and premultiplied; 8-bit values, widened where samples have 16 bits.
+        func samples(_ values: [UInt8]) -> [UInt8] { sample == .uint8 ? values : values.flatMap { [0, $0] } }
+        for (alpha, pixels) in [(Alpha.straight, [76, 85, 255, 255, 76, 85, 255, 128]), (.premultiplied, [76, 85, 255, 255, 38, 43, 128, 128])] as [(Alpha, [UInt8])] {
+            let result = try converted(
+                samples(pixels), PixelFormat(.ycbcr, alpha: alpha, sample: sample), to: PixelFormat(.rgb, alpha: .straight))
+            for (got, expected) in zip(result, [254, 0, 0, 255, 254, 0, 0, 128] as [Int]) { #expect(abs(Int(got) - expected) <= 3) }
+            #expect(result.count == 8)
+        }
+    }
+
     @Test(arguments: [Subsampling.s444, .s422, .s420, .s440, .s411])
     func planesOfOneColourAreThatColour(_ subsampling: Subsampling) throws {
         let pool = BufferPool(limits: Limits())

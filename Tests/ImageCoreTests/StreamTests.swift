@@ -123,6 +123,25 @@ func readAll(_ bytes: [UInt8], limits: Limits = Limits()) throws -> (pictures: [
         }
     }
 
+    @Test func metadataBetweenFramesIsRefused() throws {
+        let bytes = try stream([Picture(2, 1, .rgb, frames: 2)])
+        // Behind the first frame's ROWS: header 16, IMAG 64, FRAM 32, ROWS 32.
+        let record = Array("exif".utf8) + [0, 0, 0, 0] + [0, 0, 0, 0, 0, 0, 0, 0]
+        let changed = Array(bytes[..<144] + record + bytes[144...])
+        let error = #expect(throws: ImageError.self) { try readAll(changed) }
+        #expect("\(error!)".hasPrefix("metadata between frames"))
+    }
+
+    @Test func aStreamCutBetweenPicturesHasNoNameToSay() throws {
+        var picture = Picture(2, 1, .rgb)
+        picture.metadata = [MetadataRecord(.name, Array("a.jpg".utf8))]
+        let bytes = try stream([picture])
+        let reader = StreamReader(try source(Array(bytes[..<(bytes.count - 32)])), limits: Limits())
+        _ = try reader.next()
+        #expect(throws: ImageError.self) { try reader.next() }
+        #expect(reader.metadata.isEmpty)
+    }
+
     @Test func wrongNeighboursAreToldWhatToDo() throws {
         let jpeg: [UInt8] = [0xff, 0xd8, 0xff, 0xe0] + [UInt8](repeating: 0, count: 12)
         #expect(throws: ImageError.damaged("is a JPEG; put imgdecode before it")) { try readAll(jpeg) }

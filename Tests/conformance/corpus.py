@@ -81,35 +81,39 @@ def limit_memory():
 
 
 def start(tool, corpus, options, errors, names=None):
-    """Starts imgdecode in the corpus; `names`, where given, is its standard input."""
-    return subprocess.Popen([tool, *options], cwd=corpus, stdin=names or subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=errors, preexec_fn=limit_memory)
+    """Starts imgdecode in the corpus, and a timer that ends it; `names`, where given, is its standard input."""
+    process = subprocess.Popen([tool, *options], cwd=corpus, stdin=names or subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=errors, preexec_fn=limit_memory)
+    timer = threading.Timer(SECONDS, process.kill)
+    timer.start()
+    return process, timer
+
+
+def finish(process, timer):
+    """Takes what output is left, and waits. Gives the status, and what is wrong where the time ran out."""
+    while process.stdout.read(1 << 20):
+        pass
+    process.stdout.close()
+    status = process.wait()
+    late = None if timer.is_alive() else f"still running after {SECONDS} s"
+    timer.cancel()
+    return status, late
 
 
 def decode_one(tool, corpus, row):
     """Runs imgdecode on one file and judges nothing. Pixels are kept of the first frame only."""
-    picture = broken = None
+    found, broken = [], None
     with tempfile.TemporaryFile() as errors:
-        process = start(tool, corpus, OPTIONS[row["format"]] + ["--", row["path"]], errors)
-        timer = threading.Timer(SECONDS, process.kill)
-        timer.start()
+        process, timer = start(tool, corpus, OPTIONS[row["format"]] + ["--", row["path"]], errors)
         try:
-            found = list(pictures(process.stdout, keep_frames=1))
-            picture = found[-1] if found else None
-            if len(found) != 1:
-                broken = f"{len(found)} pictures in the stream"
-        except (StreamError, ValueError) as error:
+            found += pictures(process.stdout, keep_frames=1)
+            broken = f"{len(found)} pictures in the stream" if len(found) != 1 else None
+        except StreamError as error:
             broken = str(error)
-            while process.stdout.read(1 << 20):
-                pass
-        process.stdout.close()
-        status = process.wait()
-        if not timer.is_alive():
-            broken = f"still running after {SECONDS} s"
-        timer.cancel()
+        status, late = finish(process, timer)
         errors.seek(0)
         messages = errors.read().decode(errors="backslashreplace").splitlines()
-    return Outcome(status, messages, picture, broken)
+    return Outcome(status, messages, found[0] if found else None, late or broken)
 
 
 def rgb_sum(row, picture):
@@ -196,21 +200,26 @@ def judge(row, outcome):
     return ("wrong", wrong) if wrong else (column, None)
 
 
-def decode_batch(tool, corpus, rows):
-    """Decodes the files of `rows`, one format's, in one process. Yields row and outcome of each picture that came whole."""
+def judge_batch(tool, corpus, rows):
+    """Decodes the files of `rows`, one format's, in one process. Gives column and reason, by path, of each picture that
+    came whole; of none where the process did not end as it should after these pictures."""
+    found, results, failures = {os.fsencode(row["path"]): row for row in rows}, {}, []
     with tempfile.TemporaryFile() as names:
-        names.write(b"".join(os.fsencode(row["path"]) + b"\0" for row in rows))
+        names.write(b"".join(path + b"\0" for path in found))
         names.seek(0)
-        process = start(tool, corpus, OPTIONS[rows[0]["format"]] + ["--files0-from=-"], subprocess.DEVNULL, names)
-        found = {os.fsencode(row["path"]): row for row in rows}
+        process, timer = start(tool, corpus, OPTIONS[rows[0]["format"]] + ["--files0-from=-"], subprocess.DEVNULL, names)
         try:
             for picture in pictures(process.stdout, keep_frames=1):
-                if not picture.failure and picture.name in found:
-                    yield found[picture.name], Outcome(0, [], picture, None)
-        except (StreamError, ValueError):
-            pass  # whatever has not come by now is decoded again alone, and judged there
-        process.stdout.close()
-        process.wait()
+                if picture.failure:
+                    failures.append(picture.failure.status)
+                elif picture.name in found:
+                    row = found[picture.name]
+                    results[row["path"]] = judge(row, Outcome(0, [], picture, None))
+            right = True
+        except StreamError:
+            right = False
+        status, late = finish(process, timer)
+    return results if right and not late and status == (failures[0] if failures else 0) else {}
 
 
 def batchable(row):
@@ -219,15 +228,15 @@ def batchable(row):
 
 
 def judge_all(tool, corpus, rows):
-    """Each file's column, reason (of wrong ones) and outcome, by path."""
+    """Each file's column, reason (of wrong ones) and messages (of those decoded alone), by path. What does not come right
+    in a batch is decoded again alone, and judged by that."""
     results = {}
     for format_name in OPTIONS:
         batch = [row for row in rows if row["format"] == format_name and batchable(row)]
-        for row, outcome in decode_batch(tool, corpus, batch) if batch else ():
-            column, wrong = judge(row, outcome)
-            results[row["path"]] = (column, wrong, [])
+        judged = judge_batch(tool, corpus, batch) if batch else {}
+        results.update((path, (*verdict, [])) for path, verdict in judged.items() if verdict[0] != "wrong")
     for row in rows:
-        if row["path"] not in results or results[row["path"]][0] == "wrong":
+        if row["path"] not in results:
             outcome = decode_one(tool, corpus, row)
             results[row["path"]] = (*judge(row, outcome), outcome.messages)
     return results

@@ -33,8 +33,9 @@ except ImportError:
     numpy = None
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-WIDTH, HEIGHT, TILE = 12000, 9000, 1500
-BAND = 100  # rows made at a time
+WIDTH, HEIGHT = 12000, 9000
+TILE = 750  # rows of noise, repeated downwards: far out of the reach of deflate's 32 KiB
+BAND = 150  # rows written at a time
 LIMIT = 24000000
 PIPELINES = [  # and the size of what comes out
     ([["imgdecode"], ["imgresize", "800"], ["imgencode"]], (800, 600)),
@@ -46,32 +47,32 @@ Run = collections.namedtuple("Run", "peaks statuses seconds size")
 
 # -- The picture
 
-def photograph_like_tile():
-    """TILE x TILE x 3 of noise whose amplitude falls with frequency, alike but not equal in the three channels. Always
+def photograph_like_rows():
+    """TILE x WIDTH x 3 of noise whose amplitude falls with frequency, alike but not equal in the three channels. Always
     the same. It is periodic, so that copies of it join without a seam."""
-    random = numpy.random.default_rng(12000)
-    across = numpy.fft.rfftfreq(TILE)
-    frequency = numpy.hypot(numpy.fft.fftfreq(TILE)[:, None], across[None, :])
+    random, shape = numpy.random.default_rng(12000), (TILE, WIDTH)
+    frequency = numpy.hypot(numpy.fft.fftfreq(TILE)[:, None], numpy.fft.rfftfreq(WIDTH)[None, :])
     frequency[0, 0] = 1
     channels = []
     for _ in range(4):
-        noise = numpy.fft.irfft2(numpy.fft.rfft2(random.standard_normal((TILE, TILE))) / frequency ** 1.2, (TILE, TILE))
+        noise = numpy.fft.irfft2(numpy.fft.rfft2(random.standard_normal(shape)) / frequency ** 1.2, shape)
         channels.append((noise - noise.mean()) / noise.std())
-    shared, own = channels[0][..., None], numpy.stack(channels[1:], -1)
-    return numpy.clip(128 + 45 * shared + 15 * own, 0, 255).astype(numpy.uint8)
+    rows = numpy.empty((*shape, 3), numpy.uint8)
+    for i, own in enumerate(channels[1:]):
+        rows[..., i] = numpy.clip(128 + 45 * channels[0] + 15 * own, 0, 255)
+    return rows
 
 
-def bands(tile):
+def bands(rows):
     """The picture in bands of rows, from top to bottom."""
     for top in range(0, HEIGHT, BAND):
-        rows = tile[top % TILE:top % TILE + BAND]
-        yield numpy.tile(rows, (1, WIDTH // TILE, 1))
+        yield rows[top % TILE:top % TILE + BAND]
 
 
-def write_jpeg(path, tile):
+def write_jpeg(path, picture):
     encoder = subprocess.Popen(["cjpeg", "-quality", "85", "-sample", "2x2", "-outfile", path], stdin=subprocess.PIPE)
     encoder.stdin.write(b"P6 %d %d 255\n" % (WIDTH, HEIGHT))
-    for band in bands(tile):
+    for band in bands(picture):
         encoder.stdin.write(band.tobytes())
     encoder.stdin.close()
     if encoder.wait():
@@ -82,12 +83,12 @@ def png_chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def write_png(path, tile):
+def write_png(path, picture):
     """A PNG whose rows are all filtered by Sub, compressed fast."""
     with open(path, "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)))
         deflate = zlib.compressobj(1)
-        for band in bands(tile):
+        for band in bands(picture):
             rows = numpy.empty((BAND, 1 + WIDTH * 3), numpy.uint8)
             rows[:, 0] = 1
             rows[:, 1:4] = band[:, 0]
@@ -97,10 +98,10 @@ def write_png(path, tile):
 
 
 def make_pictures(folder):
-    began, tile, paths = time.monotonic(), photograph_like_tile(), []
+    began, picture, paths = time.monotonic(), photograph_like_rows(), []
     for name, write in (("big.jpg", write_jpeg), ("big.png", write_png)):
         paths.append(os.path.join(folder, name))
-        write(paths[-1], tile)
+        write(paths[-1], picture)
     sizes = " and ".join(f"{os.path.getsize(p) / 1e6:.0f} MB of {p.rsplit('.')[-1].upper()}" for p in paths)
     print(f"made {WIDTH}x{HEIGHT} in {time.monotonic() - began:.0f} s: {sizes}")
     return paths

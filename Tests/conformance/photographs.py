@@ -42,7 +42,7 @@ except ImportError:
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGES = ["plasma-workspace-wallpapers", "gnome-backgrounds", "mate-backgrounds"]
-PROGRAMS = ["vips", "djpeg", "pngtopnm", "dwebp", "dpkg"]
+PROGRAMS = ["vips", "vipsheader", "djpeg", "pngtopnm", "dwebp", "dpkg"]
 WIDTH = 800
 JPEG_COUNT = 40
 LEAST_PSNR = 40.0

@@ -97,7 +97,10 @@ def parse_failure(payload):
     name, message = payload[8:8 + length], payload[8 + length:]
     if len(name) != length or not message or b"\n" in message:
         raise StreamError(f"FAIL {payload!r}")
-    return Failure(status, name, message.decode())
+    try:
+        return Failure(status, name, message.decode())
+    except UnicodeDecodeError:
+        raise StreamError(f"FAIL {payload!r}") from None
 
 
 def take_rows(picture, payload, keep_frames):
@@ -118,8 +121,14 @@ def start_frame(picture, keep_frames):
         picture.frames.append(bytearray())
 
 
+def parse_counts(kind, payload):
+    if len(payload) != 16:
+        raise StreamError(f"{kind} of {len(payload)} bytes")
+    return struct.unpack("<QQ", payload)
+
+
 def end_picture(picture, payload):
-    rows, size = struct.unpack("<QQ", payload)
+    rows, size = parse_counts("ENDI", payload)
     count = picture.frame_count
     if not count or size != picture.pixel_bytes or size != picture.frame_bytes * count or rows != picture.info.height * count:
         raise StreamError(f"ENDI says {rows} rows of {size} bytes, the picture held {count} frames of {picture.pixel_bytes} bytes")
@@ -128,8 +137,8 @@ def end_picture(picture, payload):
 
 
 def end_stream(records, payload, whole, failed):
-    if struct.unpack("<QQ", payload) != (whole, failed):
-        raise StreamError(f"DONE says {struct.unpack('<QQ', payload)}, the stream held {(whole, failed)}")
+    if parse_counts("DONE", payload) != (whole, failed):
+        raise StreamError(f"DONE says {parse_counts('DONE', payload)}, the stream held {(whole, failed)}")
     if records.file.read(1):
         raise StreamError("bytes after DONE")
 

@@ -38,7 +38,7 @@ public final class SpooledSink: ByteSink {
             number = mkstemp(&name)
             if number >= 0 { unlink(name) }
         }
-        guard number >= 0 else { throw .cannotCreate(errno: errno) }
+        guard number >= 0 else { throw .refusedOutput("temporary file in \(path): \(systemMessage(errno))") }
         return number
     }
 

@@ -1,6 +1,6 @@
 /// Planes of YCbCr as RGB rows, bit for bit as djpeg gives them: triangle-filtered ("fancy") chroma for 4:2:2, 4:4:0 and 4:2:0,
 /// replicated chroma for 4:1:1, and libjpeg's 16-bit fixed-point colour conversion (jdsample.c and jdcolor.c of
-/// libjpeg-turbo 2.1 define the arithmetic). Packed YCbCr is taken as 4:4:4.
+/// libjpeg-turbo 2.1 define the arithmetic). Packed YCbCr becomes RGB too, its alpha kept, straight.
 ///
 /// 4:2:0 and 4:4:0 need the chroma rows above and below, so bands come out one band behind.
 final class ChromaUpsampler {
@@ -36,10 +36,12 @@ final class ChromaUpsampler {
         (bandsRead, row) = (0, 0)
     }
 
-    /// The next RGB rows, as many as fit; 0 after the last.
+    /// The format of what comes out.
+    var format: PixelFormat { info.format.packedRGB }
+
+    /// The next rows of `format`, as many as fit; 0 after the last.
     func read(into target: inout MutableRawSpan) throws(ImageError) -> Int {
-        let width = Int(info.width)
-        let rowBytes = width * 3 * sampleBytes
+        let rowBytes = format.rowBytes(width: Int(info.width))
         let most = target.byteCount / rowBytes
         var done = 0
         let bandRows = info.format.bandRows
@@ -80,11 +82,7 @@ final class ChromaUpsampler {
         let out = target.assumingMemoryBound(to: S.self)
         let here = planes(band, S.self)
         if info.format.layout == .packed {
-            let pixels = here.luma
-            for x in 0..<width {
-                Self.convert(Int32(pixels[3 * x]), Int32(pixels[3 * x + 1]), Int32(pixels[3 * x + 2]), to: out + 3 * x)
-            }
-            return
+            return convertPacked(here.luma, to: out)
         }
         let inBand = row - band * info.format.bandRows
         let luma = here.luma + inBand * width
@@ -97,6 +95,22 @@ final class ChromaUpsampler {
         upsample(here.cb, beside.cb, to: cb)
         upsample(here.cr, beside.cr, to: cr)
         for x in 0..<width { Self.convert(Int32(luma[x]), cb[x], cr[x], to: out + 3 * x) }
+    }
+
+    private func convertPacked<S: FixedWidthInteger>(_ row: UnsafePointer<S>, to out: UnsafeMutablePointer<S>) {
+        let channels = info.format.channels
+        let maximum = Int32(S.max)
+        for x in 0..<Int(info.width) {
+            let pixel = row + channels * x
+            let alpha = channels == 4 ? Int32(pixel[3]) : maximum
+            func sample(_ c: Int) -> Int32 {
+                guard info.format.alpha == .premultiplied else { return Int32(pixel[c]) }
+                // 65535 x 65535 is more than 32 bits hold.
+                return alpha == 0 ? 0 : Int32(min(Int(maximum), (Int(pixel[c]) * Int(maximum) + Int(alpha) / 2) / Int(alpha)))
+            }
+            Self.convert(sample(0), sample(1), sample(2), to: out + channels * x)
+            if channels == 4 { out[4 * x + 3] = pixel[3] }
+        }
     }
 
     /// One chroma row at luma's width. `near`: the chroma row of the band, `far`: the neighbour that counts a quarter.

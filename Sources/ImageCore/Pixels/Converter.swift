@@ -27,9 +27,10 @@ public final class Converter: RowSource {
         info.depth = min(info.depth, format.sample == .uint8 ? 8 : 16)
         self.info = info
         if source.info.format.model == .ycbcr {
-            upsampler = try ChromaUpsampler(source, pool: pool)
+            let upsampler = try ChromaUpsampler(source, pool: pool)
+            self.upsampler = upsampler
             var rgb = source.info
-            rgb.setFormat(PixelFormat(.rgb, alpha: rgb.format.alpha, sample: rgb.format.sample))
+            rgb.setFormat(upsampler.format)
             buffer = try pool.lease(rgb.bandBufferBytes)
         } else {
             upsampler = nil
@@ -43,8 +44,7 @@ public final class Converter: RowSource {
     }
 
     public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
-        var from = source.info.format
-        if upsampler != nil { from = PixelFormat(.rgb, alpha: from.alpha, sample: from.sample) }
+        let from = upsampler?.format ?? source.info.format
         let width = Int(info.width)
         let most = min(bands.byteCount / info.rowBytes, buffer.count / from.rowBytes(width: width))
         precondition(most > 0, "a buffer smaller than a row")

@@ -68,6 +68,9 @@ public struct PixelFormat: Equatable, Sendable {
     public static let rgb = PixelFormat(.rgb)
     public static let rgba = PixelFormat(.rgb, alpha: .straight)
 
+    /// RGB with as many bits, and with alpha where this has it.
+    public var packedRGB: PixelFormat { PixelFormat(.rgb, alpha: hasAlpha ? .straight : .none, sample: sample) }
+
     public var hasAlpha: Bool { alpha != .none }
 
     /// Channels of a pixel, alpha among them: 1...4.

@@ -29,7 +29,7 @@ public final class StreamReader: RowSource {
         case broken(ImageError)
     }
 
-    private let source: ByteSource
+    private let records: RecordReader
     private let limits: Limits
     private var state = State.start
     public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
@@ -45,7 +45,7 @@ public final class StreamReader: RowSource {
     private var streamCounts = RecordCounts()
 
     public init(_ source: ByteSource, limits: Limits) {
-        (self.source, self.limits) = (source, limits)
+        (records, self.limits) = (RecordReader(source: source), limits)
     }
 
     /// The stream itself is cut or malformed: nothing more can come.
@@ -61,20 +61,23 @@ public final class StreamReader: RowSource {
         try guarded { () throws(ImageError) in
             if case .start = state { try readHeader() }
             try passOver()
-            let header = try recordHeader()
+            // What follows has a name of its own, or none.
+            metadata.removeAll()
+            trailingMetadata.removeAll()
+            let header = try records.header()
             switch header.type {
             case .done:
                 try readDone(header)
                 return nil
             case .failure: return .failure(try failure(header))
             case .picture: return try beginPicture(header)
-            default: throw fault("\(header.type.text) outside a picture")
+            default: throw records.fault("\(header.type.text) outside a picture")
             }
         }
     }
 
     private func readHeader() throws(ImageError) {
-        let source = source
+        let source = records.source
         try source.prefetch(StreamHeader.bytes.count)
         if let neighbour = Self.neighbour(source.waiting) { throw neighbour }
         var header = InlineArray<16, UInt8>(repeating: 0)
@@ -97,20 +100,18 @@ public final class StreamReader: RowSource {
     }
 
     private func beginPicture(_ header: RecordHeader) throws(ImageError) -> Item {
-        let info = try fixed(header, ImageInfo.recordBytes) { (bytes) throws(StreamFault) in try ImageInfo(record: bytes) }
+        let info = try records.fixed(header, ImageInfo.recordBytes) { (bytes) throws(StreamFault) in try ImageInfo(record: bytes) }
         self.info = info
-        metadata.removeAll()
-        trailingMetadata.removeAll()
         (framesSeen, metadataBytes, pictureCounts) = (0, 0, RecordCounts())
         // A picture over a limit is still passed over record by record, so its state is set before it is judged.
         while true {
-            let header = try recordHeader()
+            let header = try records.header()
             if header.type == .frame {
-                state = .atFrame(try fixed(header, Frame.recordBytes) { (bytes) throws(StreamFault) in try Frame(record: bytes) })
+                state = .atFrame(try records.fixed(header, Frame.recordBytes) { (bytes) throws(StreamFault) in try Frame(record: bytes) })
                 break
             }
             if header.type == .failure { return .failure(try failure(header)) }
-            guard header.type.isMetadata else { throw fault("\(header.type.text) before the first frame") }
+            guard header.type.isMetadata else { throw records.fault("\(header.type.text) before the first frame") }
             let record = try metadata(header, beside: metadata)
             metadata.append(record)
         }
@@ -119,12 +120,12 @@ public final class StreamReader: RowSource {
     }
 
     private func readDone(_ header: RecordHeader) throws(ImageError) {
-        let counts = try fixed(header, RecordCounts.recordBytes) { (bytes) throws(StreamFault) in try RecordCounts(record: bytes) }
+        let counts = try records.fixed(header, RecordCounts.recordBytes) { (bytes) throws(StreamFault) in try RecordCounts(record: bytes) }
         guard counts == streamCounts else {
-            throw fault("DONE says \(counts.first) pictures and \(counts.second) failures, the stream held "
+            throw records.fault("DONE says \(counts.first) pictures and \(counts.second) failures, the stream held "
                 + "\(streamCounts.first) and \(streamCounts.second)")
         }
-        let source = source
+        let source = records.source
         let end = source.positionBytes
         try source.prefetch(StreamHeader.bytes.count)
         if source.waitingCount > 0 {
@@ -148,7 +149,7 @@ public final class StreamReader: RowSource {
                 case .inRows:
                     let rows = try openRows()
                     let bytes = recordBytesLeft
-                    try skip(bytes)
+                    try records.skip(bytes)
                     try rowsTaken(rows, bytes: bytes)
                 }
             }
@@ -173,10 +174,11 @@ public final class StreamReader: RowSource {
         if case .atFrame(let frame) = state { return try begin(frame) }
         guard case .afterRows = state else { return nil }
         while true {
-            let header = try recordHeader()
+            let header = try records.header()
             switch header.type {
             case .frame:
-                return try begin(fixed(header, Frame.recordBytes) { (bytes) throws(StreamFault) in try Frame(record: bytes) })
+                if !trailingMetadata.isEmpty { throw records.fault("metadata between frames") }
+                return try begin(records.fixed(header, Frame.recordBytes) { (bytes) throws(StreamFault) in try Frame(record: bytes) })
             case .pictureEnd:
                 try endPicture(header)
                 return nil
@@ -186,7 +188,7 @@ public final class StreamReader: RowSource {
                 let record = try metadata(header, beside: metadata + trailingMetadata)
                 trailingMetadata.append(record)
             default:
-                throw fault("\(header.type.text) after the rows of a frame")
+                throw records.fault("\(header.type.text) after the rows of a frame")
             }
         }
     }
@@ -203,7 +205,7 @@ public final class StreamReader: RowSource {
             precondition(rows > 0, "a buffer smaller than a band")
             let bytes = rows == inRecord ? recordBytesLeft : info.byteCount(rows: rows)
             var target = bands._mutatingExtracting(first: bytes)
-            try source.read(into: &target)
+            try records.source.read(into: &target)
             try rowsTaken(rows, bytes: bytes)
             return rows
         } catch {
@@ -213,7 +215,7 @@ public final class StreamReader: RowSource {
 
     private func begin(_ frame: Frame) throws(ImageError) -> Frame {
         framesSeen += 1
-        if info.frames != 0 && framesSeen > info.frames { throw fault("more frames than the picture's \(info.frames)") }
+        if info.frames != 0 && framesSeen > info.frames { throw records.fault("more frames than the picture's \(info.frames)") }
         frameRowsLeft = Int(info.height)
         recordBytesLeft = 0
         state = .inRows
@@ -223,14 +225,14 @@ public final class StreamReader: RowSource {
     /// Stands inside a ROWS record that has bytes left; gives the rows in it.
     private func openRows() throws(ImageError) -> Int {
         if recordBytesLeft == 0 {
-            let header = try recordHeader()
+            let header = try records.header()
             if header.type == .failure { throw .upstream(try failure(header)) }
             guard header.type == .rows else {
-                throw fault("\(header.type.text) after \(Int(info.height) - frameRowsLeft) rows of \(info.height)")
+                throw records.fault("\(header.type.text) after \(Int(info.height) - frameRowsLeft) rows of \(info.height)")
             }
             let most = info.byteCount(rows: frameRowsLeft)
             guard header.payloadBytes > 0, header.payloadBytes <= UInt64(most) else {
-                throw fault(
+                throw records.fault(
                     header.payloadBytes == 0 ? "empty ROWS" : "more rows than the picture's \(info.height)")
             }
             recordBytesLeft = Int(header.payloadBytes)
@@ -238,7 +240,7 @@ public final class StreamReader: RowSource {
         }
         let rows = info.format.rows(width: Int(info.width), fitting: recordBytesLeft, remaining: frameRowsLeft)
         guard info.byteCount(rows: rows) == recordBytesLeft else {
-            throw fault("ROWS of \(recordBytesLeft) bytes is no whole number of rows")
+            throw records.fault("ROWS of \(recordBytesLeft) bytes is no whole number of rows")
         }
         return rows
     }
@@ -248,21 +250,21 @@ public final class StreamReader: RowSource {
         pictureCounts.second += UInt64(bytes)
         recordBytesLeft -= bytes
         frameRowsLeft -= rows
-        if recordBytesLeft == 0 { try readPadding(recordPadding) }
+        if recordBytesLeft == 0 { try records.readPadding(recordPadding) }
         if frameRowsLeft == 0 {
-            if recordBytesLeft != 0 { throw fault("more rows than the picture's \(info.height)") }
+            if recordBytesLeft != 0 { throw records.fault("more rows than the picture's \(info.height)") }
             state = .afterRows
         }
     }
 
     private func endPicture(_ header: RecordHeader) throws(ImageError) {
-        let counts = try fixed(header, RecordCounts.recordBytes) { (bytes) throws(StreamFault) in try RecordCounts(record: bytes) }
+        let counts = try records.fixed(header, RecordCounts.recordBytes) { (bytes) throws(StreamFault) in try RecordCounts(record: bytes) }
         guard counts == pictureCounts else {
-            throw fault("ENDI says \(counts.first) rows and \(counts.second) bytes, the picture held "
+            throw records.fault("ENDI says \(counts.first) rows and \(counts.second) bytes, the picture held "
                 + "\(pictureCounts.first) and \(pictureCounts.second)")
         }
         guard info.frames == 0 || info.frames == framesSeen else {
-            throw fault("\(framesSeen) frames, IMAG said \(info.frames)")
+            throw records.fault("\(framesSeen) frames, IMAG said \(info.frames)")
         }
         streamCounts.first += 1
         state = .ended
@@ -270,52 +272,24 @@ public final class StreamReader: RowSource {
 
     // MARK: Records
 
-    private func recordHeader() throws(ImageError) -> RecordHeader {
-        let at = source.positionBytes
-        var bytes = InlineArray<16, UInt8>(repeating: 0)
-        var span = bytes.mutableSpan
-        var raw = span.mutableBytes
-        try source.read(into: &raw)
-        do throws(StreamFault) {
-            return try RecordHeader(raw.bytes)
-        } catch {
-            throw .damaged(error.text, atByte: at)
-        }
-    }
-
-    /// A payload of known size and the padding behind it.
-    private func fixed<T>(
-        _ header: RecordHeader, _ count: Int, _ decode: (RawSpan) throws(StreamFault) -> T
-    ) throws(ImageError) -> T {
-        guard header.payloadBytes == UInt64(count) else {
-            throw fault("\(header.type.text) of \(header.payloadBytes) bytes, not \(count)")
-        }
-        let bytes = try payload(header)
-        do throws(StreamFault) {
-            return try decode(bytes.span.bytes)
-        } catch {
-            throw fault(error.text)
-        }
-    }
-
     /// A FAIL: it ends the picture that is open, if one is.
     private func failure(_ header: RecordHeader) throws(ImageError) -> StreamFailure {
         guard header.payloadBytes <= StreamFailure.recordLimitBytes else {
-            throw fault("FAIL of \(header.payloadBytes) bytes")
+            throw records.fault("FAIL of \(header.payloadBytes) bytes")
         }
-        let bytes = try payload(header)
+        let bytes = try records.payload(header)
         streamCounts.second += 1
         state = .between
         do throws(StreamFault) {
             return try StreamFailure(record: bytes.span.bytes)
         } catch {
-            throw fault(error.text)
+            throw records.fault(error.text)
         }
     }
 
     private func metadata(_ header: RecordHeader, beside others: [MetadataRecord]) throws(ImageError) -> MetadataRecord {
         if !header.type.isRepeatable && others.contains(where: { $0.type == header.type }) {
-            throw fault("a second \(header.type.text)")
+            throw records.fault("a second \(header.type.text)")
         }
         let (sum, overflow) = metadataBytes.addingReportingOverflow(header.payloadBytes)
         metadataBytes = overflow ? .max : sum
@@ -325,51 +299,14 @@ public final class StreamReader: RowSource {
             // Too much to hold, and no rows could be read behind it: the stream ends here.
             throw broken(by: error)
         }
-        let record = MetadataRecord(header.type, try payload(header))
-        if record.type == .name && record.payload.contains(0) { throw fault("a name with a NUL") }
+        let record = MetadataRecord(header.type, try records.payload(header))
+        if record.type == .name && record.payload.contains(0) { throw records.fault("a name with a NUL") }
+        // dmge: frame, first row, rows, kind 1...3, and a line.
+        if record.type == .damage {
+            let bytes = record.payload.span.bytes
+            guard bytes.byteCount >= 16, (1...3).contains(bytes.uint32(at: 12)) else { throw records.fault("dmge") }
+        }
         return record
-    }
-
-    /// The bytes of a record. Grows with what really comes: a stated length is never allocated at once.
-    private func payload(_ header: RecordHeader) throws(ImageError) -> [UInt8] {
-        let step = 64 << 10
-        var bytes: [UInt8] = []
-        while UInt64(bytes.count) < header.payloadBytes {
-            let begin = bytes.count
-            let count = Int(min(UInt64(step), header.payloadBytes - UInt64(begin)))
-            bytes.append(contentsOf: repeatElement(0, count: count))
-            var span = bytes.mutableSpan
-            var raw = span.mutableBytes
-            var target = raw._mutatingExtracting(begin..<begin + count)
-            try source.read(into: &target)
-        }
-        try readPadding(header.paddingBytes)
-        return bytes
-    }
-
-    private func readPadding(_ count: Int) throws(ImageError) {
-        var bytes = InlineArray<16, UInt8>(repeating: 0)
-        var span = bytes.mutableSpan
-        var raw = span.mutableBytes
-        var target = raw._mutatingExtracting(first: count)
-        try source.read(into: &target)
-        for i in 0..<count where target.bytes.uint8(at: i) != 0 { throw fault("padding is not zero") }
-    }
-
-    private func skip(_ count: Int) throws(ImageError) {
-        var left = count
-        while left > 0 {
-            if source.waitingCount == 0 {
-                guard try source.refill() > 0 else { throw .truncated(atByte: source.positionBytes) }
-            }
-            let n = min(left, source.waitingCount)
-            source.skip(n)
-            left -= n
-        }
-    }
-
-    private func fault(_ text: String) -> ImageError {
-        .damaged(text, atByte: source.positionBytes)
     }
 
     // MARK: What breaks the stream
@@ -393,9 +330,4 @@ public final class StreamReader: RowSource {
         }
         return error
     }
-}
-
-extension FourCC {
-    /// For messages.
-    var text: String { String(decoding: bytes, as: UTF8.self) }
 }

@@ -151,6 +151,7 @@ extension StreamFailure {
         guard nameBytes <= bytes.byteCount - 8 else { throw StreamFault("FAIL: name of \(nameBytes) bytes") }
         let all = bytes.withUnsafeBytes { [UInt8]($0) }
         name = Array(all[8..<8 + nameBytes])
+        guard !name.contains(0) else { throw StreamFault("FAIL: a name with a NUL") }
         guard let line = String(validating: all[(8 + nameBytes)...], as: UTF8.self), !line.isEmpty,
             !line.unicodeScalars.contains(where: \.isControl)
         else { throw StreamFault("FAIL: its message is not one line of UTF-8") }

@@ -1,0 +1,44 @@
+import Glibc
+import ImageCore
+
+/// Names to read, each ended by NUL, from a file (`--files0-from`) that may be longer than memory and still growing.
+public final class NameList {
+    private let list: ByteSource
+    private let isStandardInput: Bool
+    private var count = 0
+
+    /// `path`: `-` is standard input.
+    public init(_ path: FilePath, pool: BufferPool) throws(ImageError) {
+        isStandardInput = path.isStandardStream
+        list = try ByteSource(isStandardInput ? .standardInput : .open(reading: path), pool: pool)
+    }
+
+    /// The next name; nil after the last. As in GNU wc, the last one may lack its NUL.
+    public func next() throws(ImageError) -> FilePath? {
+        var name: [UInt8] = []
+        while true {
+            if list.waitingCount == 0, try list.refill() == 0 {
+                if name.isEmpty { return nil }
+                break
+            }
+            let waiting = UnsafeRawBufferPointer(start: list.waitingStart, count: list.waitingCount)
+            let part = waiting.prefix { $0 != 0 }
+            name += part
+            if name.count > PATH_MAX { throw .usage("name \(count + 1) is longer than \(PATH_MAX) bytes; names end with NUL") }
+            let isEnded = part.count < waiting.count
+            list.skip(part.count + (isEnded ? 1 : 0))
+            if isEnded { break }
+        }
+        count += 1
+        if name.isEmpty { throw .usage("name \(count) is empty") }
+        if isStandardInput && FilePath(name).isStandardStream {
+            throw .usage("name \(count) is -, but standard input is the list")
+        }
+        return FilePath(name)
+    }
+}
+
+extension FilePath {
+    /// `-`
+    public var isStandardStream: Bool { bytes == [UInt8(ascii: "-")] }
+}
