@@ -1,3 +1,4 @@
+import Foundation
 import ImageCore
 import Testing
 
@@ -69,9 +70,18 @@ func readAll(_ bytes: [UInt8], limits: Limits = Limits()) throws -> (pictures: [
     }
 
     @Test func smallestExampleHasTheBytesOfThePage() throws {
-        let bytes = try stream([Picture(2, 1, .rgb)])
-        #expect(bytes.count == 208)
-        #expect(bytes[..<16].elementsEqual("imgpipe1\0\0\0\0\0\0\0\0".utf8))
+        let page = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../man/imgpipe.5").standardized
+        // "128  ff 00 ...": an offset and 16 bytes.
+        let rows = try String(contentsOf: page, encoding: .utf8).split(separator: "\n").compactMap { line -> [UInt8]? in
+            let words = line.split(separator: " ")
+            let bytes = words.dropFirst().prefix(16).compactMap { $0.count == 2 ? UInt8($0, radix: 16) : nil }
+            return words.first.flatMap { Int($0) } != nil && bytes.count == 16 ? bytes : nil
+        }
+        var picture = Picture(2, 1, .rgb)
+        picture.info.color = .sRGB(.rgb)
+        picture.frames = [[255, 0, 0, 0, 0, 255]]
+        #expect(try stream([picture]) == rows.flatMap { $0 })
+        #expect(rows.count == 13)
     }
 
     @Test func everyProperPrefixIsRefused() throws {
