@@ -17,6 +17,10 @@ struct imgpipe_png_decoder {
     imgpipe_input input;
     const uint8_t *next;
     size_t left;
+    uint64_t chunk_left;    /* bytes of the chunk at hand, checksum and all; 0 between chunks */
+    uint8_t chunk_head[8];  /* length and type of the next one, as far as they were read */
+    unsigned chunk_head_bytes;
+    size_t max_chunk;       /* of one that is no IDAT */
     char message[200];
     char warning[200];
 };
@@ -37,6 +41,27 @@ static void keep_warning(png_structp png, png_const_charp text) {
     snprintf(self->warning, sizeof self->warning, "%s", text);
 }
 
+/* libpng allocates the length that an ancillary chunk states before it reads a byte of it. So the bytes that it is given are
+   watched for heads of chunks, and one that states too much ends the picture. */
+static void watch_chunks(imgpipe_png_decoder *self, const uint8_t *bytes, size_t count) {
+    while (count) {
+        if (self->chunk_left) {
+            size_t n = count < self->chunk_left ? count : (size_t)self->chunk_left;
+            self->chunk_left -= n;
+            bytes += n;
+            count -= n;
+            continue;
+        }
+        self->chunk_head[self->chunk_head_bytes++] = *bytes++;
+        count--;
+        if (self->chunk_head_bytes < sizeof self->chunk_head) continue;
+        self->chunk_head_bytes = 0;
+        uint64_t length = png_get_uint_32(self->chunk_head);
+        self->chunk_left = length + 4;
+        if (length > self->max_chunk && memcmp(self->chunk_head + 4, "IDAT", 4) != 0) fail(self, IMGPIPE_LIMIT);
+    }
+}
+
 static void read_input(png_structp png, png_bytep target, size_t count) {
     imgpipe_png_decoder *self = png_get_io_ptr(png);
     while (count) {
@@ -48,6 +73,7 @@ static void read_input(png_structp png, png_bytep target, size_t count) {
         }
         size_t n = count < self->left ? count : self->left;
         memcpy(target, self->next, n);
+        watch_chunks(self, self->next, n);
         self->next += n;
         self->left -= n;
         target += n;
@@ -83,6 +109,9 @@ imgpipe_code imgpipe_png_read_header(
     self->message[0] = self->warning[0] = 0;
     self->input = input;
     self->left = 0;
+    self->chunk_left = 8; /* the signature */
+    self->chunk_head_bytes = 0;
+    self->max_chunk = max_metadata;
     GUARD(self);
     self->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, self, error_exit, keep_warning);
     self->info = self->png ? png_create_info_struct(self->png) : NULL;
@@ -114,14 +143,19 @@ imgpipe_code imgpipe_png_read_header(
     header->density_x = png_get_x_pixels_per_meter(png, info);
     header->density_y = png_get_y_pixels_per_meter(png, info);
 
-    png_set_expand(png);
-    png_set_swap(png);
-    if (header->interlaced) png_set_interlace_handling(png);
-    png_read_update_info(png, info);
     int type = png_get_color_type(png, info);
     header->gray = !(type & PNG_COLOR_MASK_COLOR);
-    header->alpha = (type & PNG_COLOR_MASK_ALPHA) != 0;
-    header->sample_bytes = png_get_bit_depth(png, info) / 8;
+    header->alpha = (type & PNG_COLOR_MASK_ALPHA) || png_get_valid(png, info, PNG_INFO_tRNS);
+    header->sample_bytes = header->depth == 16 ? 2 : 1;
+    return IMGPIPE_OK;
+}
+
+imgpipe_code imgpipe_png_start(imgpipe_png_decoder *self) {
+    GUARD(self);
+    png_set_expand(self->png);
+    png_set_swap(self->png);
+    if (png_get_interlace_type(self->png, self->info) != PNG_INTERLACE_NONE) png_set_interlace_handling(self->png);
+    png_read_update_info(self->png, self->info);
     return IMGPIPE_OK;
 }
 

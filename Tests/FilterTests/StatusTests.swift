@@ -183,6 +183,7 @@ import Testing
         try place.put(png(0, 0), "zero.png")
         try place.put(png(10, 10), "header.png")
         try place.put(png(100_000, 100_000), "huge.png")
+        try place.put(png(10, 10).prefix(33) + Data([0x3f, 0xff, 0xff, 0xff]) + Data("iTXtKeyword".utf8), "text.png")
         try place.put(place.bytes("photo.jpg")!.prefix(400), "header.jpg")
         var huge = place.bytes("photo.jpg")!
         let frame = try #require(huge.firstRange(of: Data([0xff, 0xc0]))).lowerBound
@@ -196,6 +197,7 @@ import Testing
             ("empty.jpg", "empty.jpg: empty file"), ("text.jpg", "text.jpg is not a picture: no JPEG, PNG or WebP begins like this"),
             ("zero.png", "zero.png: invalid IHDR data at byte "), ("header.png", "header.png: truncated at byte 45"),
             ("huge.png", "huge.png: 10000000000 pixels, over the limit of 268435456 (--max-pixels)"),
+            ("text.png", "text.png: a chunk states more than the 67108864 bytes of --max-metadata"),
             ("header.jpg", "header.jpg: truncated at byte 400"),
             ("huge.jpg", "huge.jpg: 4261478400 pixels, over the limit of 268435456 (--max-pixels)"),
             ("zero.jpg", "zero.jpg: "), ("header.webp", "header.webp: truncated at byte 30"),

@@ -39,8 +39,9 @@ BAND = 150  # rows written at a time
 LIMIT = 24000000
 PIPELINES = [  # and the size of what comes out
     ([["imgdecode"], ["imgresize", "800"], ["imgencode"]], (800, 600)),
-    ([["imgdecode"], ["imgencode", "-f", "png"]], (WIDTH, HEIGHT)),
+    ([["imgdecode"], ["imgresize", "12000x900!"], ["imgencode", "-f", "png"]], (WIDTH, 900)),
     ([["imgdecode"], ["imgresize", "50%"], ["imgencode", "-f", "jpeg"]], (WIDTH // 2, HEIGHT // 2)),
+    ([["imgdecode"], ["imgencode", "-f", "jpeg"]], (WIDTH, HEIGHT)),
 ]
 Run = collections.namedtuple("Run", "peaks statuses seconds size")
 

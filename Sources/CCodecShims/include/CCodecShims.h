@@ -15,7 +15,7 @@ typedef enum {
     IMGPIPE_DAMAGED,     /* the input breaks its format; see the message */
     IMGPIPE_UNSUPPORTED, /* the library does not do this; see the message */
     IMGPIPE_CALLBACK,    /* a callback of ours said no, and knows why */
-    IMGPIPE_LIMIT,       /* scans, over the limit given */
+    IMGPIPE_LIMIT,       /* over the limit given: scans of a JPEG, bytes of a PNG's chunk */
     IMGPIPE_MEMORY,      /* no memory */
     IMGPIPE_MISUSE       /* a bug of the caller */
 } imgpipe_code;
@@ -120,9 +120,12 @@ typedef struct {
 imgpipe_png_decoder *imgpipe_png_decoder_new(void);
 void imgpipe_png_decoder_free(imgpipe_png_decoder *);
 
-/* Begins a picture and reads up to its first IDAT. `max_metadata`: bytes that the kept chunks may take once unpacked. Palettes,
-   small grey and tRNS are expanded; nothing else is converted. */
+/* Begins a picture and reads up to its first IDAT. `max_metadata`: bytes that the kept chunks may take once unpacked. No memory is
+   taken for pixels yet. */
 imgpipe_code imgpipe_png_read_header(imgpipe_png_decoder *, imgpipe_input, size_t max_metadata, imgpipe_png_header *);
+
+/* Makes ready for rows. Palettes, small grey and tRNS are expanded; nothing else is converted. */
+imgpipe_code imgpipe_png_start(imgpipe_png_decoder *);
 
 /* The profile, EXIF and XMP found so far, valid until the decoder reads on; more may come behind the pixels. */
 imgpipe_code imgpipe_png_metadata(imgpipe_png_decoder *, imgpipe_bytes *icc, imgpipe_bytes *exif, imgpipe_bytes *xmp);

@@ -40,6 +40,7 @@ public final class PNGDecoder: RowSource {
         info.depth = UInt8(header.depth)
         info.density = (header.density_x, header.density_y)
         isAnimated = header.animated != 0
+        try check(imgpipe_png_start(png))
         metadata = try records()
         info.setOrientation(from: metadata)
         trailingMetadata = []
@@ -105,6 +106,9 @@ public final class PNGDecoder: RowSource {
 
     private func check(_ code: imgpipe_code) throws(ImageError) {
         if code == IMGPIPE_OK { return }
+        if code == IMGPIPE_LIMIT {
+            throw .damaged("a chunk states more than the \(options.limits.metadata) bytes of --max-metadata", atByte: input.positionBytes(unread: imgpipe_png_unread(png)))
+        }
         throw input.error(code, imgpipe_png_message(png), unread: imgpipe_png_unread(png), limits: options.limits)
     }
 }

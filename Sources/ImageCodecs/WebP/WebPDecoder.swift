@@ -35,7 +35,8 @@ public final class WebPDecoder: RowSource {
         }
         // An animation is composed with alpha, whatever its flags say.
         let isAnimated = features.has_animation != 0
-        let format: PixelFormat = features.has_alpha != 0 || isAnimated ? .rgba : .rgb
+        // What lossless files hide behind a flag that says they are opaque shows when alpha is asked for, as in dwebp.
+        let format: PixelFormat = features.has_alpha != 0 || isAnimated || options.pixels == .rgba ? .rgba : .rgb
         info = ImageInfo(width: UInt32(features.width), height: UInt32(features.height), format: format)
         info.source = .webp
         try options.limits.check(width: info.width, height: info.height)
@@ -48,6 +49,9 @@ public final class WebPDecoder: RowSource {
             try options.limits.check(.memory, 2 * canvas + UInt64(file.count))
             animation = try WebPAnimation(start, file.count)
         } else {
+            // libwebp holds a lossless picture once more, as it decodes it.
+            let own = features.format == Self.losslessFormat ? UInt64(features.width) * UInt64(features.height) * 4 : 0
+            try options.limits.check(.memory, own + UInt64(info.byteCount(rows: Int(info.height)) + file.count))
             picture = try decode(start, file.count)
             info.frames = 1
         }
@@ -56,6 +60,9 @@ public final class WebPDecoder: RowSource {
         self.file = file
         return self
     }
+
+    /// WebPBitstreamFeatures.format.
+    private static let losslessFormat: Int32 = 2
 
     private func release() {
         animation = nil

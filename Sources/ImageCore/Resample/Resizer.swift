@@ -38,11 +38,6 @@ public final class Resizer: RowSource {
         // Grey of one bit has more shades when it is resampled; a picture of 8 bits stays one of 8.
         info.depth = max(info.depth, 8)
         if info.format.hasAlpha { info.format.alpha = .straight }
-        if let x = Self.scaled(before.density.x, by: width, over: before.width),
-            let y = Self.scaled(before.density.y, by: height, over: before.height)
-        {
-            info.density = (x, y)
-        }
         self.info = info
         pixels = FloatPixels(before.format)
         inputWidth = Int(before.width)
@@ -55,11 +50,6 @@ public final class Resizer: RowSource {
         ring = try pool.lease(slots * floatRow)
         work = try pool.lease(floatRow)
         output = try pool.lease(Int(width) * before.format.channels * MemoryLayout<Float>.stride)
-    }
-
-    /// The resolution that keeps the printed size; nil when it is not known.
-    private static func scaled(_ density: UInt32, by new: UInt32, over old: UInt32) -> UInt32? {
-        density == 0 ? nil : UInt32(clamping: (UInt64(density) * UInt64(new) + UInt64(old) / 2) / UInt64(old))
     }
 
     public func nextFrame() throws(ImageError) -> Frame? {
