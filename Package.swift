@@ -46,8 +46,10 @@ let package = Package(
             name: "imgencode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
         // Not installed: the measurement behind ByteSource (docs/measurements.md).
         .executableTarget(name: "readormap", path: "Benchmarks/readormap", swiftSettings: swift),
-        .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: swift),
-        .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs"], swiftSettings: swift),
+        // Pictures in memory, for the tests of both libraries.
+        .target(name: "TestPictures", dependencies: ["ImageCore"], path: "Tests/TestPictures", swiftSettings: swift),
+        .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore", "TestPictures"], swiftSettings: swift),
+        .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "FilterTests", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

@@ -1,4 +1,3 @@
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include <jerror.h>
 
 #include "CCodecShims.h"
+#include "guard.h"
 
 struct imgpipe_jpeg_decoder {
     struct jpeg_decompress_struct jpeg; /* first: libjpeg's pointer to it is ours */
@@ -182,13 +182,6 @@ void imgpipe_jpeg_decoder_free(imgpipe_jpeg_decoder *self) {
     free(self->segment);
     free(self);
 }
-
-/* What every call that may jump begins with. */
-#define GUARD(self) \
-    do { \
-        if ((self)->failure) return (self)->failure; \
-        if (setjmp((self)->jump)) return (self)->failure; \
-    } while (0)
 
 static int color_space_of(J_COLOR_SPACE space) {
     switch (space) {

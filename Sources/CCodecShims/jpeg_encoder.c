@@ -1,4 +1,3 @@
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include <jerror.h>
 
 #include "CCodecShims.h"
+#include "guard.h"
 
 enum { OUTPUT_BYTES = 64 << 10 };
 
@@ -90,13 +90,6 @@ void imgpipe_jpeg_encoder_free(imgpipe_jpeg_encoder *self) {
     if (!setjmp(self->jump)) jpeg_destroy_compress(&self->jpeg);
     free(self);
 }
-
-/* What every call that may jump begins with. */
-#define GUARD(self) \
-    do { \
-        if ((self)->failure) return (self)->failure; \
-        if (setjmp((self)->jump)) return (self)->failure; \
-    } while (0)
 
 imgpipe_code imgpipe_jpeg_begin(
     imgpipe_jpeg_encoder *self, imgpipe_output output, const imgpipe_jpeg_settings *settings) {

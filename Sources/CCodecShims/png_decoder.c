@@ -1,4 +1,3 @@
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +5,7 @@
 #include <png.h>
 
 #include "CCodecShims.h"
+#include "guard.h"
 
 enum { KEPT_CHUNKS = 8 };
 
@@ -94,13 +94,6 @@ void imgpipe_png_decoder_free(imgpipe_png_decoder *self) {
     drop(self);
     free(self);
 }
-
-/* What every call that may jump begins with. */
-#define GUARD(self) \
-    do { \
-        if ((self)->failure) return (self)->failure; \
-        if (setjmp((self)->jump)) return (self)->failure; \
-    } while (0)
 
 imgpipe_code imgpipe_png_read_header(
     imgpipe_png_decoder *self, imgpipe_input input, size_t max_metadata, imgpipe_png_header *header) {

@@ -1,4 +1,3 @@
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +5,7 @@
 #include <png.h>
 
 #include "CCodecShims.h"
+#include "guard.h"
 
 struct imgpipe_png_encoder {
     png_structp png;
@@ -53,13 +53,6 @@ void imgpipe_png_encoder_free(imgpipe_png_encoder *self) {
     drop(self);
     free(self);
 }
-
-/* What every call that may jump begins with. */
-#define GUARD(self) \
-    do { \
-        if ((self)->failure) return (self)->failure; \
-        if (setjmp((self)->jump)) return (self)->failure; \
-    } while (0)
 
 /* XMP goes into an iTXt, uncompressed so that it can be found without a decoder. */
 static void set_xmp(png_structp png, png_infop info, imgpipe_bytes xmp) {

@@ -1,82 +1,14 @@
 import Glibc
 import ImageCodecs
 import ImageCore
+import TestPictures
 import Testing
-
-/// A smooth picture: what lossy codecs are made for.
-func smooth(_ width: Int, _ height: Int, _ format: PixelFormat) -> (info: ImageInfo, rows: [UInt8]) {
-    var rows: [UInt8] = []
-    for y in 0..<height {
-        for x in 0..<width {
-            for c in 0..<format.channels {
-                let phase = Double(c) + Double(x) / 9 + Double(y) / (7 + Double(c))
-                let value = 0.5 + 0.4 * sin(phase)
-                if format.sample == .uint8 {
-                    rows.append(UInt8(value * 255))
-                } else {
-                    let sample = UInt16(value * 65535)
-                    rows += [UInt8(sample & 255), UInt8(sample >> 8)]
-                }
-            }
-        }
-    }
-    return (ImageInfo(width: UInt32(width), height: UInt32(height), format: format), rows)
-}
-
-final class MemoryRows: RowSource {
-    let info: ImageInfo
-    var metadata: [MetadataRecord] = []
-    var trailingMetadata: [MetadataRecord] { [] }
-    private let rows: [UInt8]
-    private var frames = 0
-    private var done = 0
-
-    init(_ picture: (info: ImageInfo, rows: [UInt8]), frames: Int = 1) {
-        (rows, self.frames) = (picture.rows, frames)
-        var info = picture.info
-        info.frames = UInt32(frames)
-        self.info = info
-    }
-
-    func nextFrame() throws(ImageError) -> Frame? {
-        guard frames > 0 else { return nil }
-        frames -= 1
-        done = 0
-        return Frame()
-    }
-
-    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
-        let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: Int(info.height) - done)
-        for i in 0..<info.byteCount(rows: count) {
-            bands.storeBytes(of: rows[info.byteCount(rows: done) + i], toByteOffset: i, as: UInt8.self)
-        }
-        done += count
-        return count
-    }
-}
-
-final class CollectedRows: RowSink {
-    private(set) var info: ImageInfo?
-    private(set) var metadata: [MetadataRecord] = []
-    private(set) var frames: [[UInt8]] = []
-    private(set) var isComplete = false
-
-    func begin(_ info: ImageInfo, metadata: [MetadataRecord]) throws(ImageError) { (self.info, self.metadata) = (info, metadata) }
-    func beginFrame(_ frame: Frame) throws(ImageError) { frames.append([]) }
-    func write(_ bands: RawSpan, rows: Int) throws(ImageError) {
-        bands.withUnsafeBytes { frames[frames.count - 1] += $0 }
-    }
-    func end(trailingMetadata: [MetadataRecord]) throws(ImageError) {
-        metadata += trailingMetadata
-        isComplete = true
-    }
-}
 
 let pool = BufferPool(limits: Limits())
 
-func encoded(_ picture: MemoryRows, _ options: EncodeOptions) throws(ImageError) -> [UInt8] {
+func encoded(_ picture: Picture, _ options: EncodeOptions) throws(ImageError) -> [UInt8] {
     let sink = MemorySink()
-    try Encoder(options, pool: pool).encode(picture, to: sink)
+    try Encoder(options, pool: pool).encode(PictureSource(picture), to: sink)
     try sink.commit()
     return sink.file!
 }
@@ -87,19 +19,9 @@ func options(_ format: EncodedFormat, lossless: Bool = false, quality: Int = 90)
     return options
 }
 
-func byteSource(_ bytes: [UInt8]) throws(ImageError) -> ByteSource {
-    var name = Array("/tmp/imgpipe-test-XXXXXX".utf8CString)
-    let file = mkstemp(&name)
-    precondition(file >= 0 && unlink(name) == 0 && write(file, bytes, bytes.count) == bytes.count)
-    lseek(file, 0, SEEK_SET)
-    return try ByteSource(Descriptor(number: file), pool: pool)
-}
-
-func decoded(_ bytes: [UInt8], _ options: DecodeOptions = DecodeOptions(), by decoder: Decoder? = nil) throws(ImageError) -> CollectedRows {
-    let sink = CollectedRows()
+func decoded(_ bytes: [UInt8], _ options: DecodeOptions = DecodeOptions(), by decoder: Decoder? = nil) throws(ImageError) -> Picture {
     let decoder = decoder ?? Decoder(pool: pool, options: options)
-    try transfer(from: try decoder.open(try byteSource(bytes)), to: sink, pool: pool)
-    return sink
+    return try collect(try decoder.open(try source(bytes, pool: pool)), pool)
 }
 
 func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
@@ -114,45 +36,44 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
         PixelFormat(.rgb, alpha: .straight, sample: .uint16),
     ])
     func pngKeepsEverySample(_ format: PixelFormat) throws {
-        for (width, height) in [(1, 1), (33, 17), (700, 211)] {
-            let picture = smooth(width, height, format)
-            let result = try decoded(try encoded(MemoryRows(picture), options(.png)))
-            #expect(result.info?.format == format)
-            #expect(result.frames == [picture.rows])
-            #expect(result.info?.source == .png)
+        for (width, height) in [(1, 1), (33, 17), (700, 211)] as [(UInt32, UInt32)] {
+            let picture = Picture(smooth: width, height, format)
+            let result = try decoded(try encoded(picture, options(.png)))
+            #expect(result.info.format == format)
+            #expect(result.frames == picture.frames)
+            #expect(result.info.source == .png)
         }
     }
 
     @Test(arguments: [PixelFormat.rgb, .rgba])
     func losslessWebPKeepsEverySample(_ format: PixelFormat) throws {
-        let picture = smooth(61, 47, format)
-        let result = try decoded(try encoded(MemoryRows(picture), options(.webp, lossless: true)))
-        #expect(result.frames == [picture.rows])
+        let picture = Picture(smooth: 61, 47, format)
+        let result = try decoded(try encoded(picture, options(.webp, lossless: true)))
+        #expect(result.frames == picture.frames)
     }
 
     @Test(arguments: [EncodedFormat.jpeg, .webp], [PixelFormat.gray, .rgb])
     func lossyFormatsStayClose(_ format: EncodedFormat, _ pixels: PixelFormat) throws {
-        for (width, height) in [(64, 48), (301, 77)] {
-            let picture = smooth(width, height, pixels)
+        for (width, height) in [(64, 48), (301, 77)] as [(UInt32, UInt32)] {
+            let picture = Picture(smooth: width, height, pixels)
             var decoding = DecodeOptions()
             decoding.pixels = pixels == .gray ? .gray : .rgb
-            let result = try decoded(try encoded(MemoryRows(picture), options(format, quality: 95)), decoding)
+            let result = try decoded(try encoded(picture, options(format, quality: 95)), decoding)
             // A smooth picture at quality 95: above 40 dB with 4:4:4, WebP's 4:2:0 and its limited range take some.
-            #expect(psnr(result.frames[0], picture.rows) > 33)
+            #expect(psnr(result.frames[0], picture.frames[0]) > 33)
         }
     }
 
     @Test func sixteenBitsOfAnEightBitPictureAreWrittenAsEight() throws {
-        let picture = smooth(20, 10, PixelFormat(.rgb, sample: .uint16))
-        var info = picture.info
-        info.depth = 8
-        let bytes = try encoded(MemoryRows((info, picture.rows)), options(.png))
-        #expect(try decoded(bytes).info?.format == .rgb)
+        var picture = Picture(smooth: 20, 10, PixelFormat(.rgb, sample: .uint16))
+        picture.info.depth = 8
+        let bytes = try encoded(picture, options(.png))
+        #expect(try decoded(bytes).info.format == .rgb)
     }
 
     @Test func laterFramesAreLeftOutAndCounted() throws {
-        let picture = smooth(20, 10, .rgb)
-        let left = try Encoder(options(.png), pool: pool).encode(MemoryRows(picture, frames: 3), to: MemorySink())
+        let picture = Picture(smooth: 20, 10, .rgb, frames: 3)
+        let left = try Encoder(options(.png), pool: pool).encode(PictureSource(picture), to: MemorySink())
         #expect(left == 2)
     }
 
@@ -168,51 +89,47 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
         profile.replaceSubrange(128..<132, with: [0, 0, 0, 0])
         let exif: [UInt8] = [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]
         let xmp = Array("<x:xmpmeta xmlns:x='adobe:ns:meta/'/>".utf8)
-        let picture = smooth(40, 30, .rgb)
-        var info = picture.info
-        info.orientation = 6
-        let rows = MemoryRows((info, picture.rows))
-        rows.metadata = [MetadataRecord(.icc, profile), MetadataRecord(.exif, exif), MetadataRecord(.xmp, xmp)]
-        let result = try decoded(try encoded(rows, options(format)))
+        var picture = Picture(smooth: 40, 30, .rgb)
+        picture.info.orientation = 6
+        picture.metadata = [MetadataRecord(.icc, profile), MetadataRecord(.exif, exif), MetadataRecord(.xmp, xmp)]
+        let result = try decoded(try encoded(picture, options(format)))
         #expect(result.metadata[.icc] == profile)
         #expect(result.metadata[.exif] == exif)
         #expect(result.metadata[.xmp] == xmp)
-        #expect(result.info?.orientation == 6)
+        #expect(result.info.orientation == 6)
 
         // IMAG is the authority on orientation; a profile of other samples is not written.
-        info.orientation = 3
-        let turned = MemoryRows((info, picture.rows))
+        picture.info.orientation = 3
         profile.replaceSubrange(16..<20, with: Array("CMYK".utf8))
-        turned.metadata = [MetadataRecord(.icc, profile), MetadataRecord(.exif, exif)]
-        let other = try decoded(try encoded(turned, options(format)))
-        #expect(other.info?.orientation == 3)
+        picture.metadata = [MetadataRecord(.icc, profile), MetadataRecord(.exif, exif)]
+        let other = try decoded(try encoded(picture, options(format)))
+        #expect(other.info.orientation == 3)
         #expect(other.metadata[.icc] == nil)
     }
 
     @Test func orientationWithoutEXIFIsWritten() throws {
-        let picture = smooth(40, 30, .rgb)
-        var info = picture.info
-        info.orientation = 8
+        var picture = Picture(smooth: 40, 30, .rgb)
+        picture.info.orientation = 8
         for format in EncodedFormat.allCases {
-            #expect(try decoded(try encoded(MemoryRows((info, picture.rows)), options(format))).info?.orientation == 8)
+            #expect(try decoded(try encoded(picture, options(format))).info.orientation == 8)
         }
     }
 }
 
 @Suite struct DamageTests {
     static func files() throws -> [(String, [UInt8])] {
-        let picture = smooth(48, 40, .rgb)
+        let picture = Picture(smooth: 48, 40, .rgb)
         return [
-            ("JPEG", try encoded(MemoryRows(picture), options(.jpeg))),
-            ("PNG", try encoded(MemoryRows(picture), options(.png))),
-            ("WebP", try encoded(MemoryRows(picture), options(.webp))),
-            ("lossless WebP", try encoded(MemoryRows(picture), options(.webp, lossless: true))),
+            ("JPEG", try encoded(picture, options(.jpeg))),
+            ("PNG", try encoded(picture, options(.png))),
+            ("WebP", try encoded(picture, options(.webp))),
+            ("lossless WebP", try encoded(picture, options(.webp, lossless: true))),
         ]
     }
 
     @Test func everyProperPrefixIsTruncated() throws {
         for (name, bytes) in try Self.files() {
-            #expect(try decoded(bytes).isComplete)
+            #expect(try decoded(bytes).info.width == 48)
             for count in 16..<bytes.count {
                 let error = #expect(throws: ImageError.self, "\(name), \(count) of \(bytes.count) bytes") {
                     try decoded(Array(bytes[..<count]))
@@ -235,7 +152,7 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
                 }
                 _ = try? decoded(changed, by: decoder)
             }
-            #expect(try decoded(bytes, by: decoder).isComplete, "\(name)")
+            #expect(try decoded(bytes, by: decoder).info.width == 48, "\(name)")
             #expect(pool.leasedBytes < 8 << 20)
         }
     }
@@ -261,10 +178,10 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
     }
 
     @Test func picturesTooLargeForTheirFormatAreRefused() throws {
-        let wide = (info: ImageInfo(width: 70_000, height: 1, format: .gray), rows: [UInt8](repeating: 0, count: 70_000))
+        let wide = Picture(70_000, 1, .gray)
         for format in [EncodedFormat.jpeg, .webp] {
-            #expect(throws: ImageError.self) { try encoded(MemoryRows(wide), options(format)) }
+            #expect(throws: ImageError.self) { try encoded(wide, options(format)) }
         }
-        #expect(try decoded(try encoded(MemoryRows(wide), options(.png))).info?.width == 70_000)
+        #expect(try decoded(try encoded(wide, options(.png))).info.width == 70_000)
     }
 }

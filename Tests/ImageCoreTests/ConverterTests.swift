@@ -1,4 +1,5 @@
 import ImageCore
+import TestPictures
 import Testing
 
 private func converted(

@@ -1,5 +1,6 @@
 import Glibc
 import ImageCore
+import TestPictures
 import Testing
 
 /// A directory for one test, gone afterwards.

@@ -1,5 +1,6 @@
 import Glibc
 import ImageCore
+import TestPictures
 import Testing
 
 /// Straightforward resampling in Double, one sample at a time: what separable, streaming, single-precision code is held against.

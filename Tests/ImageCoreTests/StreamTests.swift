@@ -1,5 +1,6 @@
 import Foundation
 import ImageCore
+import TestPictures
 import Testing
 
 /// Every layout that a stream can hold, at sizes that leave partial chroma blocks.

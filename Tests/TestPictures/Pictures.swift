@@ -2,15 +2,15 @@ import Glibc
 import ImageCore
 
 /// A picture in memory, as a source and a sink.
-struct Picture: Equatable {
-    var info: ImageInfo
-    var metadata: [MetadataRecord] = []
-    var trailing: [MetadataRecord] = []
-    var frames: [[UInt8]] = []
-    var durations: [UInt32] = []
+package struct Picture: Equatable {
+    package var info: ImageInfo
+    package var metadata: [MetadataRecord] = []
+    package var trailing: [MetadataRecord] = []
+    package var frames: [[UInt8]] = []
+    package var durations: [UInt32] = []
 
     /// Every sample differs from its neighbours; the bytes depend on `seed` only.
-    init(_ width: UInt32, _ height: UInt32, _ format: PixelFormat, frames count: Int = 1, seed: UInt64 = 1) {
+    package init(_ width: UInt32, _ height: UInt32, _ format: PixelFormat, frames count: Int = 1, seed: UInt64 = 1) {
         info = ImageInfo(width: width, height: height, format: format)
         info.frames = UInt32(count)
         var random = seed
@@ -24,33 +24,54 @@ struct Picture: Equatable {
         }
     }
 
-    init(info: ImageInfo, metadata: [MetadataRecord]) {
+    /// What lossy codecs are made for: slow waves, another in each channel.
+    package init(smooth width: UInt32, _ height: UInt32, _ format: PixelFormat, frames count: Int = 1) {
+        self.init(width, height, format, frames: count)
+        var rows: [UInt8] = []
+        for y in 0..<Int(height) {
+            for x in 0..<Int(width) {
+                for c in 0..<format.channels {
+                    let phase = Double(c) + Double(x) / 9 + Double(y) / (7 + Double(c))
+                    let value = 0.5 + 0.4 * sin(phase)
+                    if format.sample == .uint8 {
+                        rows.append(UInt8(value * 255))
+                    } else {
+                        let sample = UInt16(value * 65535)
+                        rows += [UInt8(sample & 255), UInt8(sample >> 8)]
+                    }
+                }
+            }
+        }
+        frames = [[UInt8]](repeating: rows, count: count)
+    }
+
+    package init(info: ImageInfo, metadata: [MetadataRecord]) {
         (self.info, self.metadata) = (info, metadata)
     }
 }
 
 /// Gives a picture's rows, at most `rowsPerRead` at a time.
-final class PictureSource: RowSource {
+package final class PictureSource: RowSource {
     private let picture: Picture
     private let rowsPerRead: Int
     private var frame = -1
     private var rowsDone = 0
 
-    init(_ picture: Picture, rowsPerRead: Int = .max) {
+    package init(_ picture: Picture, rowsPerRead: Int = .max) {
         (self.picture, self.rowsPerRead) = (picture, rowsPerRead)
     }
 
-    var info: ImageInfo { picture.info }
-    var metadata: [MetadataRecord] { picture.metadata }
-    var trailingMetadata: [MetadataRecord] { picture.trailing }
+    package var info: ImageInfo { picture.info }
+    package var metadata: [MetadataRecord] { picture.metadata }
+    package var trailingMetadata: [MetadataRecord] { picture.trailing }
 
-    func nextFrame() throws(ImageError) -> Frame? {
+    package func nextFrame() throws(ImageError) -> Frame? {
         frame += 1
         rowsDone = 0
         return frame < picture.frames.count ? Frame(durationMilliseconds: picture.durations[frame]) : nil
     }
 
-    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+    package func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
         let left = Int(info.height) - rowsDone
         let fitting = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: left)
         let band = info.format.bandRows
@@ -65,36 +86,38 @@ final class PictureSource: RowSource {
 }
 
 /// Keeps what it is given.
-final class PictureSink: RowSink {
-    private(set) var picture = Picture(1, 1, .gray)
+package final class PictureSink: RowSink {
+    package private(set) var picture = Picture(1, 1, .gray)
 
-    func begin(_ info: ImageInfo, metadata: [MetadataRecord]) throws(ImageError) {
+    package init() {}
+
+    package func begin(_ info: ImageInfo, metadata: [MetadataRecord]) throws(ImageError) {
         picture = Picture(info: info, metadata: metadata)
     }
 
-    func beginFrame(_ frame: Frame) throws(ImageError) {
+    package func beginFrame(_ frame: Frame) throws(ImageError) {
         picture.frames.append([])
         picture.durations.append(frame.durationMilliseconds)
     }
 
-    func write(_ bands: RawSpan, rows: Int) throws(ImageError) {
+    package func write(_ bands: RawSpan, rows: Int) throws(ImageError) {
         bands.withUnsafeBytes { picture.frames[picture.frames.count - 1] += $0 }
     }
 
-    func end(trailingMetadata: [MetadataRecord]) throws(ImageError) {
+    package func end(trailingMetadata: [MetadataRecord]) throws(ImageError) {
         picture.trailing = trailingMetadata
     }
 }
 
 /// All of a source, as a picture.
-func collect(_ source: any RowSource, _ pool: BufferPool = BufferPool(limits: Limits())) throws(ImageError) -> Picture {
+package func collect(_ source: any RowSource, _ pool: BufferPool = BufferPool(limits: Limits())) throws(ImageError) -> Picture {
     let sink = PictureSink()
     try transfer(from: source, to: sink, pool: pool)
     return sink.picture
 }
 
 /// A file without a name.
-func temporaryFile(_ bytes: [UInt8] = []) -> Int32 {
+package func temporaryFile(_ bytes: [UInt8] = []) -> Int32 {
     var name = Array("/tmp/imgpipe-test-XXXXXX".utf8CString)
     let file = mkstemp(&name)
     precondition(file >= 0 && unlink(name) == 0)
@@ -104,7 +127,7 @@ func temporaryFile(_ bytes: [UInt8] = []) -> Int32 {
 }
 
 /// The bytes that `body` writes to a descriptor.
-func written(_ body: (Int32) throws -> Void) rethrows -> [UInt8] {
+package func written(_ body: (Int32) throws -> Void) rethrows -> [UInt8] {
     let file = temporaryFile()
     defer { close(file) }
     try body(dup(file))
@@ -115,6 +138,6 @@ func written(_ body: (Int32) throws -> Void) rethrows -> [UInt8] {
     return bytes
 }
 
-func source(_ bytes: [UInt8], pool: BufferPool = BufferPool(limits: Limits())) throws(ImageError) -> ByteSource {
+package func source(_ bytes: [UInt8], pool: BufferPool = BufferPool(limits: Limits())) throws(ImageError) -> ByteSource {
     try ByteSource(Descriptor(number: temporaryFile(bytes)), pool: pool)
 }
