@@ -12,6 +12,10 @@ int imgpipe_open(const char *path, int flags, unsigned mode) {
     return open(path, flags, mode);
 }
 
+int imgpipe_is_closed(int descriptor) {
+    return fcntl(descriptor, F_GETFD) == -1;
+}
+
 int imgpipe_open_unnamed(const char *directory, unsigned mode) {
     return open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
 }
@@ -20,10 +24,6 @@ int imgpipe_link_descriptor(int descriptor, const char *path) {
     char name[64];
     snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
     return linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
-}
-
-void imgpipe_grow_pipe(int descriptor, int bytes) {
-    (void)fcntl(descriptor, F_SETPIPE_SZ, bytes);
 }
 
 static char temporary[PATH_MAX];

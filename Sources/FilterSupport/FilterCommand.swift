@@ -21,6 +21,7 @@ extension FilterCommand {
     public static func main() {
         // A parent may have it ignored; a filter whose reader has gone ends quietly.
         signal(SIGPIPE, SIG_DFL)
+        Descriptor.reserveStandardStreams()
         let console = Console(program: configuration.commandName ?? "imgpipe")
         let status: ExitStatus
         do {

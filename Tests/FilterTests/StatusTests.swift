@@ -142,6 +142,19 @@ import Testing
         #expect(outcome.text == "74\n")
     }
 
+    @Test func closedStandardStreamsHarmNoFile() throws {
+        let outcome = try place.sh(
+            """
+            imgdecode photo.jpg >&-; echo $?
+            imgdecode <&- > s; echo $?
+            imgdecode photo.jpg > s
+            imgencode -o a.jpg < s 2>&- >&-; echo $?
+            djpeg a.jpg > a.ppm && echo whole
+            imgencode -o none/a.jpg < s 2>&-; echo $?
+            """)
+        #expect(outcome.text == "74\n74\n0\nwhole\n73\n")
+    }
+
     @Test func aReaderThatGoesAwayEarlyIsQuiet() throws {
         for script in ["imgdecode photo.png | head -c 100", "imgdecode photo.png | imgresize 1000 | head -c 100", "imgdecode deep.png deep.png deep.png | true"] {
             let outcome = try place.sh("\(script) > /dev/null")

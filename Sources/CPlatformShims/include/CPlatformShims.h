@@ -7,14 +7,14 @@
 /* open(2) */
 int imgpipe_open(const char *path, int flags, unsigned mode);
 
+/* fcntl(F_GETFD): not 0 where nothing is open under this number. */
+int imgpipe_is_closed(int descriptor);
+
 /* open(2) with O_TMPFILE: a file without a name in `directory`; -1 where the file system has none. */
 int imgpipe_open_unnamed(const char *directory, unsigned mode);
 
 /* linkat(2): gives the file behind `descriptor` the name `path`, which must be free. */
 int imgpipe_link_descriptor(int descriptor, const char *path);
-
-/* fcntl(F_SETPIPE_SZ): the kernel's buffer of a pipe; harmless on anything else. */
-void imgpipe_grow_pipe(int descriptor, int bytes);
 
 /* One temporary name that SIGHUP, SIGINT and SIGTERM remove before they end the process; NULL: none.
    The handlers are set at the first call. `path` is copied; longer than PATH_MAX is -1. */

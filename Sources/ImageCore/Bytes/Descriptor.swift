@@ -13,6 +13,15 @@ public struct Descriptor: ~Copyable {
         (self.number, self.owned) = (number, owned)
     }
 
+    /// Fills 0, 1 and 2 where the caller has closed them, so that no file of ours gets these numbers and then a message; what they are
+    /// filled with fails on use, as a closed one does.
+    public static func reserveStandardStreams() {
+        for (number, flags) in [(0, O_WRONLY), (1, O_RDONLY), (2, O_RDONLY)] as [(Int32, Int32)] where imgpipe_is_closed(number) != 0 {
+            // The lowest free number, and those below are taken.
+            _ = imgpipe_open("/dev/null", flags, 0)
+        }
+    }
+
     deinit { if owned { Glibc.close(number) } }
 
     /// open(2) for reading. A directory is refused here, not at the first read.
