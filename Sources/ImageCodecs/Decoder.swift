@@ -9,6 +9,7 @@ public final class Decoder {
     private var format: FileSignature?
     private lazy var jpeg = JPEGDecoder(pool: pool, options: options)
     private lazy var png = PNGDecoder(pool: pool, options: options)
+    private lazy var pnm = PNMDecoder(pool: pool, options: options)
     private lazy var webp = WebPDecoder(pool: pool, options: options)
 
     public init(pool: BufferPool, options: DecodeOptions) {
@@ -25,11 +26,12 @@ public final class Decoder {
         case .jpeg: rows = try jpeg.open(source)
         case .png: rows = try png.open(source)
         case .webp: rows = try webp.open(source)
+        case .pnm: rows = try pnm.open(source)
         case .pixelStream: throw .damaged("is a pixel stream already; it needs no imgdecode")
         case .some(let other): throw .unsupported("is \(other.withArticle), which imgdecode does not read")
         case nil:
             throw source.waitingCount == 0
-                ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG or WebP begins like this")
+                ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG, WebP or PNM begins like this")
         }
         let wanted = options.format(from: rows.info.format)
         return wanted == rows.info.format ? rows : try Converter(rows, to: wanted, pool: pool)

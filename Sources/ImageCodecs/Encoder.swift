@@ -2,7 +2,7 @@ import ImageCore
 
 /// The formats that are written.
 public enum EncodedFormat: String, CaseIterable, Sendable {
-    case jpeg, png, webp
+    case jpeg, png, webp, pam
 
     /// By the ending of a file's name, in any case.
     public init?(fileExtension: String) {
@@ -10,6 +10,7 @@ public enum EncodedFormat: String, CaseIterable, Sendable {
         case "jpg", "jpeg", "jpe", "jfif": self = .jpeg
         case "png": self = .png
         case "webp": self = .webp
+        case "pam": self = .pam
         default: return nil
         }
     }
@@ -51,6 +52,7 @@ public final class Encoder {
         switch options.format {
         case .jpeg: encoder = try JPEGEncoder(sink, options)
         case .png: encoder = try PNGEncoder(sink)
+        case .pam: encoder = PAMEncoder(sink, pool: pool)
         case .webp: encoder = WebPEncoder(sink, options, pool: pool)
         }
         try transfer(from: rows, to: encoder, pool: pool)
@@ -65,7 +67,7 @@ public final class Encoder {
         case .jpeg: return PixelFormat(model)
         case .webp: return PixelFormat(.rgb, alpha: alpha)
         // Rows that a filter has carried with more bits than the picture had go back to what holds it.
-        case .png: return PixelFormat(model, alpha: alpha, sample: info.depth > 8 ? info.format.sample : .uint8)
+        case .png, .pam: return PixelFormat(model, alpha: alpha, sample: info.depth > 8 ? info.format.sample : .uint8)
         }
     }
 }

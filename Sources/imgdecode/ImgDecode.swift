@@ -6,7 +6,7 @@ import ImageCore
 @main
 struct ImgDecode: FilterCommand {
     static let configuration = CommandConfiguration(
-        commandName: "imgdecode", abstract: "Decode JPEG, PNG and WebP files into a pixel stream.",
+        commandName: "imgdecode", abstract: "Decode JPEG, PNG, WebP and PNM files into a pixel stream.",
         discussion: "With no FILE, or when FILE is -, read standard input. The format is told by content, not by name.",
         version: Version.text)
     static let writesStream = true

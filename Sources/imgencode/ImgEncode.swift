@@ -7,11 +7,11 @@ import ImageCore
 @main
 struct ImgEncode: FilterCommand {
     static let configuration = CommandConfiguration(
-        commandName: "imgencode", abstract: "Encode the pictures of a pixel stream as JPEG, PNG or WebP.",
+        commandName: "imgencode", abstract: "Encode the pictures of a pixel stream as JPEG, PNG, WebP or PAM.",
         discussion: "Nothing is written before a picture is known to be complete.", version: Version.text)
     static let writesStream = false
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("jpeg, png or webp. Without it the ending of the output's name decides, else jpeg.", valueName: "name"))
+    @Option(name: .shortAndLong, help: ArgumentHelp("jpeg, png, webp or pam. Without it the ending of the output's name decides, else jpeg.", valueName: "name"))
     var format: EncodedFormat?
     @Option(name: .shortAndLong, help: ArgumentHelp("Quality of JPEG and lossy WebP, 1 to 100.", valueName: "n"))
     var quality = 80
@@ -47,7 +47,7 @@ struct ImgEncode: FilterCommand {
             let target = try outputs.target(name: name, number: number, info: source.info)
             options.format = try outputs.format(of: target)
             if lossless && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
-            let sink = try outputs.open(target)
+            let sink = try outputs.open(target, options.format)
             let framesLeft = try Encoder(options, pool: pool).encode(source, to: sink)
             try outputs.finish(sink)
             if framesLeft > 0 {

@@ -45,13 +45,14 @@ final class Outputs {
         }
         let ending = Console.printable(Array(file[(dot + 1)...]))
         guard let format = EncodedFormat(fileExtension: ending) else {
-            throw .usage("no format has the ending .\(ending); say -f jpeg, png or webp")
+            throw .usage("no format has the ending .\(ending); say -f jpeg, png, webp or pam")
         }
         return format
     }
 
     /// A place for a picture.
-    func open(_ target: FilePath?) throws(ImageError) -> any ByteSink {
+    func open(_ target: FilePath?, _ format: EncodedFormat) throws(ImageError) -> any ByteSink {
+        if target == nil && format == .pam { return DirectSink(.standardOutput) }
         guard let target else { return SpooledSink(.standardOutput, pool: pool) }
         if !taken.insert(target).inserted {
             throw .refusedOutput("a picture before it was written to \(Console.printable(target.bytes))")

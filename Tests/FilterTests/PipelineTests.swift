@@ -147,12 +147,44 @@ import Testing
         #expect(outcome.text == "x-1.jpg\nx-3.jpg\n")
     }
 
+    /// netpbm's own tools make the files and take them back.
+    @Test func everyPNMIsReadAndPAMIsWritten() throws {
+        let outcome = try place.sh(
+            """
+            djpeg photo.jpg > raw.ppm; ppmtopgm raw.ppm > raw.pgm; pgmtopbm raw.pgm > raw.pbm
+            pamcut -width 61 -height 40 raw.pbm > odd.pbm
+            for name in raw.ppm raw.pgm raw.pbm odd.pbm; do pnmtoplainpnm $name > plain.${name#*.}; cp plain.${name#*.} plain-$name; done
+            pamdepth 65535 raw.ppm > deep.ppm; pamdepth 1023 raw.pgm > ten.pgm; pamdepth 7 raw.ppm > three.ppm
+            pngtopam -alphapam alpha.png > alpha.pam
+            printf 'P2 # a comment\n#another\n 2 1\n255 0 255\n' > comment.pgm
+            for name in raw.* plain-* odd.pbm deep.ppm ten.pgm three.ppm alpha.pam comment.pgm; do
+                # To the same depth as ours: full 8 or 16 bits.
+                depth=255; case $name in deep*|ten*) depth=65535;; esac
+                pamdepth $depth $name 2> /dev/null | pamtopnm -assume > /dev/null 2>&1
+                imgdecode $name | imgencode -f pam > ours.pam || echo "$name: $?"
+                pamtopam < $name | pamdepth $depth > theirs.pam 2> /dev/null
+                pamarith -difference ours.pam theirs.pam 2>> errors | pamsumm -max -brief > worst 2>> errors || echo "$name: $(cat errors)"
+                echo "$name $(cat worst)"
+            done
+            """)
+        let lines = outcome.text.split(separator: "\n")
+        #expect(lines.count == 13, "\(outcome.text)\(outcome.errors)")
+        // Rounding of pamdepth and ours differ by one at most.
+        for line in lines { #expect(["0", "1"].contains(line.split(separator: " ").last.map(String.init)), "\(line)") }
+    }
+
+    @Test func netpbmJoinsThePipeline() throws {
+        let outcome = try place.sh(
+            "djpeg photo.jpg | imgdecode | imgresize 80 | imgencode -f pam | pamtopnm | pnmtopng > a.png && pngtopnm a.png | head -c 9")
+        #expect(outcome.status == 0 && outcome.text == "P6\n80 50\n" && outcome.errors.isEmpty, "\(outcome.errors)")
+    }
+
     @Test func formatFollowsTheNameOfTheOutput() throws {
         for (ending, magic) in [("jpg", "JFIF"), ("PNG", "PNG"), ("webp", "WEBP")] {
             #expect(try place.sh("imgdecode photo.png | imgencode -o x.\(ending) && head -c 16 x.\(ending) | grep -aq \(magic)").status == 0)
         }
         let outcome = try place.sh("imgdecode photo.png | imgencode -o x.gif")
         #expect(outcome.status == 64)
-        #expect(outcome.messages == ["imgencode: no format has the ending .gif; say -f jpeg, png or webp"])
+        #expect(outcome.messages == ["imgencode: no format has the ending .gif; say -f jpeg, png, webp or pam"])
     }
 }

@@ -207,7 +207,7 @@ import Testing
         try place.put(place.bytes("photo.webp")!.prefix(30), "header.webp")
         try place.put(Data("GIF89a\u{1}\0\u{1}\0\0\0\0\0\0\0".utf8), "a.gif")
         for (name, message) in [
-            ("empty.jpg", "empty.jpg: empty file"), ("text.jpg", "text.jpg is not a picture: no JPEG, PNG or WebP begins like this"),
+            ("empty.jpg", "empty.jpg: empty file"), ("text.jpg", "text.jpg is not a picture: no JPEG, PNG, WebP or PNM begins like this"),
             ("zero.png", "zero.png: invalid IHDR data at byte "), ("header.png", "header.png: truncated at byte 45"),
             ("huge.png", "huge.png: 10000000000 pixels, over the limit of 268435456 (--max-pixels)"),
             ("text.png", "text.png: a chunk states more than the 67108864 bytes of --max-metadata"),

@@ -169,7 +169,7 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
 
     @Test func unknownAndForeignInputsAreNamed() throws {
         #expect(throws: ImageError.damaged("empty file")) { try decoded([]) }
-        #expect(throws: ImageError.damaged("is not a picture: no JPEG, PNG or WebP begins like this")) {
+        #expect(throws: ImageError.damaged("is not a picture: no JPEG, PNG, WebP or PNM begins like this")) {
             try decoded(Array("hello, this is text".utf8))
         }
         #expect(throws: ImageError.unsupported("is a TIFF, which imgdecode does not read")) {

@@ -4,6 +4,16 @@ public protocol ByteSink: AnyObject {
     func commit() throws(ImageError)
 }
 
+/// Standard output for a format that has no end mark: its reader sees a short end, so bytes go out as they come.
+public final class DirectSink: ByteSink {
+    private let descriptor: Descriptor
+
+    public init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+    public func write(_ bytes: RawSpan) throws(ImageError) { try descriptor.write(bytes) }
+    public func commit() throws(ImageError) {}
+}
+
 /// Bytes that stay in memory.
 public final class MemorySink: ByteSink {
     /// The whole file, once it is committed.

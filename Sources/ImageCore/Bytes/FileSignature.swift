@@ -61,7 +61,7 @@ public enum FileSignature: String, CaseIterable, Sendable {
     }
 
     /// imgdecode takes it.
-    public var isDecoded: Bool { [.jpeg, .png, .webp].contains(self) }
+    public var isDecoded: Bool { [.jpeg, .png, .webp, .pnm].contains(self) }
 
     /// "a JPEG", "an AVIF".
     public var withArticle: String { (self == .avif || self == .svg ? "an " : "a ") + rawValue }

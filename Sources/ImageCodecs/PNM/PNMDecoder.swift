@@ -1,0 +1,99 @@
+import ImageCore
+
+/// PBM, PGM, PPM, plain and raw, and PAM with one to four channels: netpbm's formats, row by row.
+///
+/// Samples are brought to the full range of 8 or 16 bits, rounded. Of a file with several pictures the first is read.
+final class PNMDecoder: RowSource {
+    private let pool: BufferPool
+    private let options: DecodeOptions
+    private var input: PNMInput?
+    private var header: PNMHeader?
+    /// A row as it stands in the file.
+    private var row: HeldBuffer?
+    /// What a sample of 8 bits or less becomes.
+    private var scale: [UInt8] = []
+    private var rowsLeft = 0
+    private var hasFrame = false
+
+    private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
+    var metadata: [MetadataRecord] { [] }
+    var trailingMetadata: [MetadataRecord] { [] }
+
+    init(pool: BufferPool, options: DecodeOptions) {
+        (self.pool, self.options) = (pool, options)
+    }
+
+    /// Reads the header of the file in `source`.
+    func open(_ source: ByteSource) throws(ImageError) -> PNMDecoder {
+        let input = PNMInput(source)
+        let header = try PNMHeader(input)
+        try options.limits.check(width: header.width, height: header.height)
+        info = ImageInfo(width: header.width, height: header.height, format: header.format)
+        info.source = .pnm
+        info.depth = header.depth
+        row = header.encoding == .plain ? nil : HeldBuffer(try pool.lease(header.rowBytes))
+        // A sample may be more than the maximum says; it is full then.
+        scale = header.maximum > 255 ? [] : (0...255).map { UInt8((min($0, header.maximum) * 510 + header.maximum) / (2 * header.maximum)) }
+        (self.input, self.header) = (input, header)
+        rowsLeft = Int(info.height)
+        hasFrame = true
+        return self
+    }
+
+    func nextFrame() throws(ImageError) -> Frame? {
+        defer { hasFrame = false }
+        if !hasFrame { row = nil }
+        return hasFrame ? Frame() : nil
+    }
+
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+        guard let header, let input, rowsLeft > 0 else { return 0 }
+        let rowBytes = info.rowBytes
+        let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
+        try bands.withUnsafeMutableBytes { (target) throws(ImageError) in
+            for y in 0..<count {
+                let start = target.baseAddress! + y * rowBytes
+                if header.encoding == .plain {
+                    try readPlain(input, header, to: start)
+                } else {
+                    try readRaw(input, header, to: start)
+                }
+            }
+        }
+        rowsLeft -= count
+        return count
+    }
+
+    private func readPlain(_ input: PNMInput, _ header: PNMHeader, to target: UnsafeMutableRawPointer) throws(ImageError) {
+        for i in 0..<Int(info.width) * header.channels {
+            let sample = header.isInverted ? 1 - Int(try input.bit()) : Int(min(try input.number(), UInt64(header.maximum)))
+            store(sample, header, at: i, to: target)
+        }
+    }
+
+    private func readRaw(_ input: PNMInput, _ header: PNMHeader, to target: UnsafeMutableRawPointer) throws(ImageError) {
+        guard let row else { return }
+        let start = row.start
+        var bytes = MutableRawSpan(_unsafeStart: start, byteCount: header.rowBytes)
+        try input.read(into: &bytes)
+        let samples = start.assumingMemoryBound(to: UInt8.self)
+        let count = Int(info.width) * header.channels
+        if header.encoding == .bits {
+            for x in 0..<count { store(1 - Int(samples[x / 8] >> (7 - x % 8) & 1), header, at: x, to: target) }
+        } else if header.maximum > 255 {
+            for i in 0..<count { store(Int(samples[2 * i]) << 8 | Int(samples[2 * i + 1]), header, at: i, to: target) }
+        } else {
+            let out = target.assumingMemoryBound(to: UInt8.self)
+            for i in 0..<count { out[i] = scale[Int(samples[i])] }
+        }
+    }
+
+    private func store(_ sample: Int, _ header: PNMHeader, at index: Int, to target: UnsafeMutableRawPointer) {
+        if header.maximum > 255 {
+            let full = (min(sample, header.maximum) * 131070 + header.maximum) / (2 * header.maximum)
+            target.storeBytes(of: UInt16(full).littleEndian, toByteOffset: 2 * index, as: UInt16.self)
+        } else {
+            target.storeBytes(of: scale[sample], toByteOffset: index, as: UInt8.self)
+        }
+    }
+}
