@@ -14,6 +14,16 @@ public struct DecodeOptions: Sendable {
     public var pixels = Pixels.packed
     /// nil: as the file has them.
     public var sample: SampleType?
+    public enum Orientation: Sendable {
+        /// Said in the picture's information, for a later stage to apply.
+        case keep
+        /// The rows come upright.
+        case apply
+        /// The rows come as they are stored, and are said to be upright.
+        case ignore
+    }
+
+    public var orientation = Orientation.keep
     public var limits = Limits()
 
     public init() {}

@@ -34,7 +34,8 @@ public final class Decoder {
                 ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG, WebP or PNM begins like this")
         }
         let wanted = options.format(from: rows.info.format)
-        return wanted == rows.info.format ? rows : try Converter(rows, to: wanted, pool: pool)
+        let converted: any RowSource = wanted == rows.info.format ? rows : try Converter(rows, to: wanted, pool: pool)
+        return options.orientation == .apply ? try upright(converted, pool: pool) : converted
     }
 
     /// What was odd about the picture last opened, but harmed no pixel; complete when its rows are read.

@@ -40,14 +40,15 @@ public final class Encoder {
         (self.options, self.pool) = (options, pool)
     }
 
-    /// Reads all of `picture` and writes it to `sink`, not yet committed. Gives how many frames were left out: a still format
+    /// Reads all of `picture` and writes it upright to `sink`, not yet committed. Gives how many frames were left out: a still format
     /// takes the first.
     @discardableResult
     public func encode(_ picture: any RowSource, to sink: any ByteSink) throws(ImageError) -> Int {
+        let picture = FirstFrame(picture, pool: pool)
         let format = Self.rowFormat(of: options.format, for: picture.info)
-        let rows = FirstFrame(
-            format == picture.info.format
-                ? picture : try Converter(picture, to: format, background: options.background, pool: pool), pool: pool)
+        let converted: any RowSource = format == picture.info.format
+            ? picture : try Converter(picture, to: format, background: options.background, pool: pool)
+        let rows = try upright(converted, pool: pool)
         let encoder: any RowSink
         switch options.format {
         case .jpeg: encoder = try JPEGEncoder(sink, options)
@@ -56,7 +57,7 @@ public final class Encoder {
         case .webp: encoder = WebPEncoder(sink, options, pool: pool)
         }
         try transfer(from: rows, to: encoder, pool: pool)
-        return rows.framesLeft
+        return picture.framesLeft
     }
 
     /// The rows that a format takes of such a picture.

@@ -38,7 +38,9 @@ struct ImgResize: FilterCommand {
             let rows: any RowSource = info.format.model == .ycbcr
                 ? try Converter(source, to: info.format.packedRGB, pool: pool) : source
             let resizer = try Resizer(rows, width: size.width, height: size.height, kernel: kernel, pool: pool)
-            try transfer(from: resizer, to: writer, pool: pool)
+            // Turning holds the picture: it is done here when the picture has become smaller, and else left to who comes after.
+            let isSmaller = UInt64(size.width) * UInt64(size.height) <= UInt64(info.width) * UInt64(info.height)
+            try transfer(from: isSmaller ? try upright(resizer, pool: pool) : resizer, to: writer, pool: pool)
         } failed: { (failure) throws(ImageError) in
             try writer.fail(failure)
         }

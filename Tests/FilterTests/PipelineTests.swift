@@ -188,3 +188,38 @@ import Testing
         #expect(outcome.messages == ["imgencode: no format has the ending .gif; say -f jpeg, png, webp or pam"])
     }
 }
+
+@Suite struct OrientationTests {
+    let place: Workplace
+
+    init() throws { place = try Workplace() }
+
+    /// A JPEG of 320 x 200 with an EXIF orientation in front of everything else.
+    private func turned(_ code: UInt8) throws -> Data {
+        let exif: [UInt8] = Array("Exif\0\0".utf8) + [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, code, 0, 0, 0, 0, 0, 0, 0]
+        let photo = try #require(place.bytes("photo.jpg"))
+        return photo.prefix(2) + Data([0xff, 0xe1, 0, UInt8(exif.count + 2)] + exif) + photo.dropFirst(2)
+    }
+
+    /// pamflip turns djpeg's pixels: ours must be the same.
+    @Test(arguments: [(2, "-lr"), (3, "-r180"), (4, "-tb"), (5, "-xy"), (6, "-cw"), (7, "-xform=transpose,leftright,topbottom"), (8, "-ccw")])
+    func everyFilterLeavesThePictureUpright(_ code: UInt8, _ turn: String) throws {
+        try place.put(try turned(code), "turned.jpg")
+        let outcome = try place.sh(
+            """
+            djpeg turned.jpg | pamflip \(turn) > upright.ppm
+            imgdecode turned.jpg | imgencode -f pam | pamtopnm | cmp - upright.ppm && echo encode
+            imgdecode --orient apply turned.jpg | imgencode -f pam | pamtopnm | cmp - upright.ppm && echo decode
+            imgdecode --orient ignore turned.jpg | imgencode -f pam | pamtopnm > ignored.ppm
+            djpeg turned.jpg | cmp - ignored.ppm && echo ignore
+            imgdecode turned.jpg | imgresize 80 | imgencode -f pam | pamtopnm > ours.ppm
+            imgdecode upright.ppm | imgresize 80 | imgencode -f pam | pamtopnm > theirs.ppm
+            pamarith -difference ours.ppm theirs.ppm | pamsumm -max -brief
+            imgdecode turned.jpg | imgresize 80 | imgencode > small.jpg
+            imgdecode --orient ignore small.jpg | imgencode -f pam | pamfile | grep -o '80 by [0-9]*'
+            """)
+        let height = code >= 5 ? 128 : 50
+        // Rows are resampled before they are turned: one step of rounding may lie between.
+        #expect(["encode\ndecode\nignore\n0\n80 by \(height)\n", "encode\ndecode\nignore\n1\n80 by \(height)\n"].contains(outcome.text), "\(code): \(outcome.text)\(outcome.errors)")
+    }
+}

@@ -45,7 +45,7 @@ public final class JPEGDecoder: RowSource {
         if header.progressive != 0 { try options.limits.check(.memory, header.coefficient_bytes) }
         metadata = collected.records
         let output = try chooseOutput()
-        info.setOrientation(from: metadata)
+        if options.orientation != .ignore { info.setOrientation(from: metadata) }
         try check(imgpipe_jpeg_start(jpeg, Int32(output), planes == nil ? 0 : 1))
         rowsLeft = Int(info.height)
         hasFrame = true

@@ -3,14 +3,14 @@ import ImageCore
 /// The metadata that all written formats have a place for, as it is to be written.
 struct EmbeddedMetadata {
     let icc: [UInt8]
-    /// From the TIFF header on. Its orientation is the picture's: IMAG is the authority.
+    /// From the TIFF header on. IMAG is the authority on orientation, and encoders are given upright rows.
     let exif: [UInt8]
     let xmp: [UInt8]
 
     init(_ records: [MetadataRecord], info: ImageInfo) {
         icc = records[.icc].flatMap { Self.fits($0, info.format.model) ? $0 : nil } ?? []
-        exif = Exif.block(records[.exif], orientation: info.orientation) ?? []
-        xmp = records[.xmp] ?? []
+        exif = records[.exif].map(Exif.upright) ?? []
+        xmp = records[.xmp].map(XMP.upright) ?? []
     }
 
     /// Whether a profile is for such samples: bytes 16...19 of its header, ICC.1:2022 7.2.6. One that is not is never written.

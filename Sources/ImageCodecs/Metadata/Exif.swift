@@ -11,14 +11,12 @@ enum Exif {
         return (1...8).contains(value) ? UInt8(value) : nil
     }
 
-    /// The block with another orientation. `block` nil, or without the field: a minimal one where `orientation` is not 1.
-    static func block(_ block: [UInt8]?, orientation: UInt8) -> [UInt8]? {
-        guard var block, let (at, isBigEndian) = place(in: block) else {
-            if let block, orientation == 1 { return block }
-            return orientation == 1 ? nil : minimal(orientation: orientation)
-        }
-        block[at] = isBigEndian ? 0 : orientation
-        block[at + 1] = isBigEndian ? orientation : 0
+    /// The block of a picture that stands upright now.
+    static func upright(_ block: [UInt8]) -> [UInt8] {
+        guard let (at, isBigEndian) = place(in: block) else { return block }
+        var block = block
+        block[at] = isBigEndian ? 0 : 1
+        block[at + 1] = isBigEndian ? 1 : 0
         return block
     }
 
@@ -45,11 +43,6 @@ enum Exif {
             if tag == orientationTag { return type == 3 ? (at + 8, isBigEndian) : nil }
         }
         return nil
-    }
-
-    /// A little-endian TIFF header and one directory of one entry.
-    private static func minimal(orientation: UInt8) -> [UInt8] {
-        [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0]
     }
 }
 

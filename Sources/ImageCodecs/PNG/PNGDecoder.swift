@@ -42,7 +42,7 @@ public final class PNGDecoder: RowSource {
         isAnimated = header.animated != 0
         try check(imgpipe_png_start(png))
         metadata = try records()
-        info.setOrientation(from: metadata)
+        if options.orientation != .ignore { info.setOrientation(from: metadata) }
         trailingMetadata = []
         rowsLeft = Int(info.height)
         hasFrame = true

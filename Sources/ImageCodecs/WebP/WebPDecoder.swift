@@ -41,7 +41,7 @@ public final class WebPDecoder: RowSource {
         info.source = .webp
         try options.limits.check(width: info.width, height: info.height)
         (metadata, info.loop, info.frames) = try WebPContainer.read(start, file.count, limits: options.limits)
-        info.setOrientation(from: metadata)
+        if options.orientation != .ignore { info.setOrientation(from: metadata) }
         if isAnimated {
             try options.limits.check(width: info.width, height: info.height, frames: info.frames)
             // The decoder holds two canvases.

@@ -1,4 +1,3 @@
-import CPlatformShims
 import Glibc
 
 /// A file on its way to a descriptor that cannot take bytes back (standard output, a fifo): they wait in memory, past a few MiB in
@@ -21,25 +20,11 @@ public final class SpooledSink: ByteSink {
         if let file { return try file.write(more) }
         more.withUnsafeBytes { bytes.append(contentsOf: $0) }
         guard bytes.count >= Self.memoryBytes else { return }
-        let file = try FileWriter(Self.temporaryFile(), pool: pool)
+        let file = try FileWriter(TemporaryFile.open(), pool: pool)
         let waiting = bytes
         bytes = []
         try file.write(waiting.span.bytes)
         self.file = file
-    }
-
-    /// In TMPDIR or /tmp.
-    private static func temporaryFile() throws(ImageError) -> Int32 {
-        let directory = getenv("TMPDIR").map { String(cString: $0) } ?? ""
-        let path = directory.isEmpty ? "/tmp" : directory
-        var number = imgpipe_open_unnamed(path, 0o600)
-        if number < 0 {
-            var name = Array((path + "/imgpipe-XXXXXX").utf8CString)
-            number = mkstemp(&name)
-            if number >= 0 { unlink(name) }
-        }
-        guard number >= 0 else { throw .refusedOutput("temporary file in \(path): \(systemMessage(errno))") }
-        return number
     }
 
     public func commit() throws(ImageError) {

@@ -1,0 +1,29 @@
+import Glibc
+
+/// Room for a whole frame: from the pool while its limit allows, else in a temporary file without a name, mapped.
+final class FrameStore {
+    let start: UnsafeMutableRawPointer
+    let byteCount: Int
+    private let lease: HeldBuffer?
+
+    init(byteCount: Int, pool: BufferPool) throws(ImageError) {
+        self.byteCount = byteCount
+        do throws(ImageError) {
+            let lease = HeldBuffer(try pool.lease(byteCount))
+            (self.lease, start) = (lease, lease.start)
+            return
+        } catch .overLimit {
+            // The file system has more room than memory.
+        }
+        let number = try TemporaryFile.open()
+        defer { close(number) }
+        // Room that is not there is an error now, not a SIGBUS later.
+        let code = posix_fallocate(number, 0, off_t(byteCount))
+        guard code == 0 else { throw .writeFailed(errno: code) }
+        let mapping = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, number, 0)
+        guard let mapping, mapping != MAP_FAILED else { throw .writeFailed(errno: errno) }
+        (lease, start) = (nil, mapping)
+    }
+
+    deinit { if lease == nil { munmap(start, byteCount) } }
+}
