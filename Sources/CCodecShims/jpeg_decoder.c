@@ -58,12 +58,13 @@ static void error_exit(j_common_ptr jpeg) {
     }
 }
 
-/* A warning is damage when libjpeg has made up pixels. It has not when it stepped over bytes between markers, when it read an odd
-   header, or when a scan of AC coefficients ended early: then detail is missing that no decoder can know of. */
+/* A warning is damage when libjpeg has made up pixels. It has not when it stepped over bytes between markers or read an odd header.
+   A scan of AC coefficients may lack its last bits, in its last row of blocks: encoders that leave them out are known, and what
+   is missing is detail; earlier, the scan is cut. */
 static int is_damage(const struct jpeg_decompress_struct *jpeg, int code) {
     switch (code) {
     case JWRN_HIT_MARKER:
-        return !(jpeg->progressive_mode && jpeg->Ss > 0);
+        return !(jpeg->progressive_mode && jpeg->Ss > 0 && jpeg->input_iMCU_row + 1 >= jpeg->total_iMCU_rows);
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
     case JWRN_MUST_RESYNC:
@@ -242,6 +243,12 @@ imgpipe_code imgpipe_jpeg_start(imgpipe_jpeg_decoder *self, int color_space, int
         : color_space == IMGPIPE_JPEG_YCBCR                       ? JCS_YCbCr
                                                                   : JCS_CMYK;
     jpeg_start_decompress(&self->jpeg);
+    /* libjpeg takes the quantisation table of a component when its first scan begins. */
+    for (int i = 0; jpeg_has_multiple_scans(&self->jpeg) && i < self->jpeg.num_components; i++) {
+        if (self->jpeg.comp_info[i].quant_table) continue;
+        snprintf(self->message, sizeof self->message, "component %d has no scan", i + 1);
+        fail(self, IMGPIPE_DAMAGED);
+    }
     return IMGPIPE_OK;
 }
 

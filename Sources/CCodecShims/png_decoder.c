@@ -39,6 +39,8 @@ static void error_exit(png_structp png, png_const_charp text) {
 static void keep_warning(png_structp png, png_const_charp text) {
     imgpipe_png_decoder *self = png_get_error_ptr(png);
     snprintf(self->warning, sizeof self->warning, "%s", text);
+    /* The one ancillary chunk whose loss changes pixels. */
+    if (strcmp(text, "tRNS: CRC error") == 0) error_exit(png, text);
 }
 
 /* libpng allocates the length that an ancillary chunk states before it reads a byte of it. So the bytes that it is given are
@@ -143,12 +145,14 @@ imgpipe_code imgpipe_png_read_header(
     return IMGPIPE_OK;
 }
 
-imgpipe_code imgpipe_png_start(imgpipe_png_decoder *self) {
+imgpipe_code imgpipe_png_start(imgpipe_png_decoder *self, size_t row_bytes) {
     GUARD(self);
     png_set_expand(self->png);
     png_set_swap(self->png);
     if (png_get_interlace_type(self->png, self->info) != PNG_INTERLACE_NONE) png_set_interlace_handling(self->png);
     png_read_update_info(self->png, self->info);
+    /* What was reckoned from the header is what libpng will write. */
+    if (png_get_rowbytes(self->png, self->info) != row_bytes) fail(self, IMGPIPE_MISUSE);
     return IMGPIPE_OK;
 }
 

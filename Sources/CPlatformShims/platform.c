@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@ int imgpipe_is_closed(int descriptor) {
 }
 
 int imgpipe_open_unnamed(const char *directory, unsigned mode) {
+    /* Without /proc it could never get a name. */
+    if (access("/proc/self/fd", F_OK) != 0) return -1;
     return open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
 }
 
@@ -36,12 +39,14 @@ static void remove_and_end(int number) {
 
 int imgpipe_remove_on_signal(const char *path) {
     static int installed;
-    static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+    static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGXCPU};
 
     has_temporary = 0;
     if (!path) return 0;
     if (strlen(path) >= sizeof temporary) return -1;
+    atomic_signal_fence(memory_order_seq_cst);
     strcpy(temporary, path);
+    atomic_signal_fence(memory_order_seq_cst);
     if (!installed) {
         struct sigaction action = {.sa_handler = remove_and_end, .sa_flags = SA_RESETHAND | SA_NODEFER};
         struct sigaction before;

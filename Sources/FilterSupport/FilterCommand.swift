@@ -21,9 +21,11 @@ extension FilterCommand {
     public static func main() {
         // A parent may have it ignored; a filter whose reader has gone ends quietly.
         signal(SIGPIPE, SIG_DFL)
+        // A file that may not grow is a write that fails, and is said.
+        signal(SIGXFSZ, SIG_IGN)
         Descriptor.reserveStandardStreams()
         let console = Console(program: configuration.commandName ?? "imgpipe")
-        let status: ExitStatus
+        var status: ExitStatus
         do {
             let command = try parse(RawArguments.all)
             if isatty(1) == 1 && command.writesBinaryToStandardOutput {
@@ -36,6 +38,10 @@ extension FilterCommand {
             // --help and --version come as errors too.
             if exitCode(for: error).isSuccess { exit(withError: error) }
             status = end(.usage("\(usageFault(error)); see \(console.program) --help"), console)
+        }
+        // The last chance to hear that the bytes did not arrive.
+        if status == .done, close(1) != 0, errno != EBADF {
+            status = end(.writeFailed(errno: errno), console)
         }
         Glibc.exit(Int32(status.rawValue))
     }

@@ -13,9 +13,11 @@ public final class NameList {
         list = try ByteSource(isStandardInput ? .standardInput : .open(reading: path), pool: pool)
     }
 
-    /// The next name; nil after the last. As in GNU wc, the last one may lack its NUL.
+    /// The next name; nil after the last. As in GNU wc, the last one may lack its NUL, and a name that is none (`usage`) does not
+    /// stop the list.
     public func next() throws(ImageError) -> FilePath? {
         var name: [UInt8] = []
+        var isLong = false
         while true {
             if list.waitingCount == 0, try list.refill() == 0 {
                 if name.isEmpty { return nil }
@@ -23,13 +25,14 @@ public final class NameList {
             }
             let waiting = UnsafeRawBufferPointer(start: list.waitingStart, count: list.waitingCount)
             let part = waiting.prefix { $0 != 0 }
-            name += part
-            if name.count > PATH_MAX { throw .usage("name \(count + 1) is longer than \(PATH_MAX) bytes; names end with NUL") }
+            isLong = isLong || name.count + part.count > PATH_MAX
+            if !isLong { name += part }
             let isEnded = part.count < waiting.count
             list.skip(part.count + (isEnded ? 1 : 0))
             if isEnded { break }
         }
         count += 1
+        if isLong { throw .usage("name \(count) is longer than \(PATH_MAX) bytes; names end with NUL") }
         if name.isEmpty { throw .usage("name \(count) is empty") }
         if isStandardInput && FilePath(name).isStandardStream {
             throw .usage("name \(count) is -, but standard input is the list")

@@ -20,13 +20,13 @@ enum RawArguments {
     }
 
     static func escaped(_ bytes: [UInt8]) -> String {
-        if let text = String(validating: bytes, as: UTF8.self) { return text }
+        if let text = String(validating: bytes, as: UTF8.self), !text.unicodeScalars.contains(where: isCarrier) { return text }
         var scalars = String.UnicodeScalarView()
         var rest = bytes[...]
         while let first = rest.first {
             var decoder = UTF8()
             var iterator = rest.makeIterator()
-            if case .scalarValue(let scalar) = decoder.decode(&iterator) {
+            if case .scalarValue(let scalar) = decoder.decode(&iterator), !isCarrier(scalar) {
                 scalars.append(scalar)
                 rest = rest.dropFirst(UTF8.encode(scalar)!.count)
             } else {
@@ -37,9 +37,12 @@ enum RawArguments {
         return String(scalars)
     }
 
+    /// Stands for a byte; where it is in a name itself, its bytes are carried one by one.
+    private static func isCarrier(_ scalar: Unicode.Scalar) -> Bool { (base + 0x80...base + 0xff).contains(scalar.value) }
+
     static func bytes(_ argument: String) -> [UInt8] {
         argument.unicodeScalars.flatMap { scalar in
-            (base + 0x80...base + 0xff).contains(scalar.value)
+            isCarrier(scalar)
                 ? [UInt8(scalar.value - base)] : Array(UTF8.encode(scalar)!)
         }
     }

@@ -70,7 +70,7 @@ final class CodecInput {
         case IMGPIPE_DAMAGED: return .damaged(text, atByte: position)
         case IMGPIPE_UNSUPPORTED: return .unsupported(text)
         case IMGPIPE_LIMIT: return .overLimit(.scans, value: limits.scans + 1, maximum: limits.scans)
-        case IMGPIPE_MEMORY: return .overLimit(.memory, value: limits.memory, maximum: limits.memory)
+        case IMGPIPE_MEMORY: return .outOfMemory
         default: return .internalError(text.isEmpty ? "codec code \(code.rawValue)" : text)
         }
     }

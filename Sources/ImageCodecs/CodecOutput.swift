@@ -31,7 +31,7 @@ final class CodecOutput {
         switch code {
         case IMGPIPE_CALLBACK: fault ?? .internalError("a codec stopped without a reason")
         case IMGPIPE_UNSUPPORTED: .unsupported(lowered(String(cString: message)))
-        case IMGPIPE_MEMORY: .internalError("out of memory")
+        case IMGPIPE_MEMORY: .outOfMemory
         default: .internalError(String(cString: message))
         }
     }

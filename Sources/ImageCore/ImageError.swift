@@ -7,8 +7,6 @@ public struct ExitStatus: RawRepresentable, Equatable, Sendable {
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     public static let done = ExitStatus(rawValue: 0)
-    /// The answer to the question asked is no: a quality floor not met, a target not reachable.
-    public static let answerIsNo = ExitStatus(rawValue: 1)
     public static let usage = ExitStatus(rawValue: 64)
     /// The data is damaged, unsupported, over a limit or out of time.
     public static let data = ExitStatus(rawValue: 65)
@@ -35,6 +33,9 @@ public enum ImageError: Error, Equatable, Sendable {
     case cannotCreate(errno: Int32)
     case readFailed(errno: Int32)
     case writeFailed(errno: Int32)
+    /// A temporary file could not be made or filled.
+    case temporaryFile(errno: Int32)
+    case outOfMemory
     /// The output may not take this name: it is taken, or leaves its directory.
     case refusedOutput(String)
     /// The filter before this one has failed this picture, and has told the user.
@@ -44,11 +45,11 @@ public enum ImageError: Error, Equatable, Sendable {
 
     public var status: ExitStatus {
         switch self {
-        case .truncated, .damaged, .unsupported, .overLimit: .data
+        case .truncated, .damaged, .unsupported, .overLimit, .outOfMemory: .data
         case .usage: .usage
         case .cannotOpen: .cannotOpenInput
         case .cannotCreate, .refusedOutput: .cannotCreateOutput
-        case .readFailed, .writeFailed: .readOrWriteFailed
+        case .readFailed, .writeFailed, .temporaryFile: .readOrWriteFailed
         case .upstream(let failure): ExitStatus(rawValue: failure.status)
         case .internalError: .internalError
         }
@@ -68,6 +69,8 @@ extension ImageError: CustomStringConvertible {
         case .cannotCreate(let code): "cannot create: \(systemMessage(code))"
         case .readFailed(let code): "read failed: \(systemMessage(code))"
         case .writeFailed(let code): "write failed: \(systemMessage(code))"
+        case .temporaryFile(let code): "temporary file: \(systemMessage(code))"
+        case .outOfMemory: "out of memory"
         case .upstream(let failure): failure.message
         case .internalError(let fault): "internal error: \(fault)"
         }

@@ -66,14 +66,22 @@ final class Decoding {
         (self.console, self.decoder, isVerbose, self.pool) = (console, decoder, verbose, pool)
     }
 
-    /// A list that cannot be read further is a failure among the pictures, and their end.
+    /// What is wrong with a name fails that name; a list that cannot be read further ends.
     func decode(listedIn list: FilePath) throws(ImageError) {
+        let subject = list.isStandardStream ? Array("standard input".utf8) : list.bytes
         do throws(ImageError) {
             let names = try NameList(list, pool: pool)
-            while let name = try names.next() { try decode(name) }
+            while true {
+                do throws(ImageError) {
+                    guard let name = try names.next() else { return }
+                    try decode(name)
+                } catch .usage(let fault) {
+                    try fail(.usage(fault), name: [], subject: subject)
+                }
+            }
         } catch {
             if case .writeFailed = error { throw error }
-            try fail(error, name: [], subject: list.isStandardStream ? Array("standard input".utf8) : list.bytes)
+            try fail(error, name: [], subject: subject)
         }
     }
 

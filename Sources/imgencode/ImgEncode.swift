@@ -49,7 +49,7 @@ struct ImgEncode: FilterCommand {
             if lossless && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
             let sink = try outputs.open(target, options.format)
             let framesLeft = try Encoder(options, pool: pool).encode(source, to: sink)
-            try outputs.finish(sink)
+            try outputs.finish(sink, target)
             if framesLeft > 0 {
                 console.say("warning: an animation; \(framesLeft) of its frames are left out, the first is written", subject: name)
             }

@@ -54,7 +54,7 @@ final class Outputs {
     func open(_ target: FilePath?, _ format: EncodedFormat) throws(ImageError) -> any ByteSink {
         if target == nil && format == .pam { return DirectSink(.standardOutput) }
         guard let target else { return SpooledSink(.standardOutput, pool: pool) }
-        if !taken.insert(target).inserted {
+        if taken.contains(target) {
             throw .refusedOutput("a picture before it was written to \(Console.printable(target.bytes))")
         }
         do throws(ImageError) {
@@ -65,9 +65,18 @@ final class Outputs {
         }
     }
 
-    /// `sink` holds a complete picture.
-    func finish(_ sink: any ByteSink) throws(ImageError) {
-        if isTemplate { try sink.commit() } else { waiting = sink }
+    /// `sink`, opened for `target`, holds a complete picture.
+    func finish(_ sink: any ByteSink, _ target: FilePath?) throws(ImageError) {
+        guard isTemplate, let target else {
+            waiting = sink
+            return
+        }
+        do throws(ImageError) {
+            try sink.commit()
+        } catch {
+            throw Self.naming(target, error)
+        }
+        taken.insert(target)
     }
 
     func pictureFailed() {

@@ -91,7 +91,7 @@ import Testing
         ("imgdecode . | imgresize 8 | imgencode", 66, "imgdecode: .: is a directory"),
         ("imgdecode --files0-from=none | imgresize 8 | imgencode", 66, "imgdecode: none: no such file or directory"),
         ("imgdecode --files0-from=- photo.jpg | imgencode", 64, "imgdecode: FILE and --files0-from exclude each other"),
-        ("printf 'photo.jpg\\0\\0' | imgdecode --files0-from=- | imgencode", 64, "imgdecode: standard input: name 2 is empty"),
+        ("printf '\\0photo.jpg\\0' | imgdecode --files0-from=- | imgencode", 64, "imgdecode: standard input: name 1 is empty"),
         ("imgdecode photo.jpg | imgencode --lossless", 64, "imgencode: photo.jpg: a JPEG cannot be without loss; say -f webp or png"),
         ("IMG_MAX_PIXELS=many imgdecode photo.jpg | imgencode", 64, "imgdecode: IMG_MAX_PIXELS: many is no number"),
         ("cat photo.jpg | imgresize 8 | imgencode", 65, "imgresize: standard input is a JPEG; put imgdecode before it"),
@@ -138,8 +138,9 @@ import Testing
             #expect(outcome.messages.count == 1 && outcome.errors.contains("standard output: write failed: no space left on device"), "\(outcome.errors)")
         }
         // A file may grow to 4 KiB: the disk is full for a named output, which is not left there.
-        let outcome = try place.sh("trap '' XFSZ; ulimit -f 8; imgdecode photo.png | (imgencode -q 100 -o named.png; echo $?; ls named.png)")
+        let outcome = try place.sh("ulimit -f 8; imgdecode photo.png | (imgencode -q 100 -o named.png; echo $?; ls -A | grep -e named -e imgpipe)")
         #expect(outcome.text == "74\n")
+        #expect(outcome.messages == ["imgencode: named.png: write failed: file too large"])
     }
 
     @Test func closedStandardStreamsHarmNoFile() throws {

@@ -207,6 +207,43 @@ func readAll(_ bytes: [UInt8], limits: Limits = Limits()) throws -> (pictures: [
         // A metadata record of 2^60 bytes before the first frame.
         let record = Array("exif".utf8) + [0, 0, 0, 0] + [0, 0, 0, 0, 0, 0, 0, 0x10]
         bytes.insert(contentsOf: record, at: 16 + 64)
-        #expect(throws: ImageError.overLimit(.metadata, value: 1 << 60, maximum: 64 << 20)) { try readAll(bytes) }
+        #expect(throws: ImageError.truncated(atByte: UInt64(bytes.count))) { try readAll(bytes) }
+    }
+
+    @Test func metadataOverTheLimitFailsItsPictureOnly() throws {
+        var large = Picture(2, 2, .rgb)
+        large.metadata = [MetadataRecord(.name, Array("a".utf8)), MetadataRecord(.icc, [UInt8](repeating: 1, count: 5000))]
+        var late = Picture(2, 2, .gray)
+        late.trailing = (0..<100).map { MetadataRecord(.text, Array("k\0\($0)".utf8)) }
+        let good = Picture(3, 1, .rgb)
+        var limits = Limits()
+        limits.metadata = 1000
+        let reader = StreamReader(try source(try stream([large, late, good])), limits: limits)
+        #expect(throws: ImageError.self) { try reader.next() }
+        #expect(reader.metadata[.name] == Array("a".utf8))
+        #expect(try reader.next() == .picture)
+        #expect(throws: ImageError.self) { try collect(reader) }
+        #expect(try reader.next() == .picture)
+        #expect(try collect(reader) == good)
+        #expect(try reader.next() == nil)
+    }
+
+    /// Sides and full sizes that no arithmetic may trap on: refused, or judged by the limits, by whoever reads them.
+    @Test func absurdSizesAreRefused() throws {
+        let bytes = try stream([Picture(2, 1, .rgb)])
+        func withField(_ values: [(at: Int, UInt32)]) -> [UInt8] {
+            var changed = bytes
+            for (at, value) in values { for i in 0..<4 { changed[32 + at + i] = UInt8(truncatingIfNeeded: value >> (8 * i)) } }
+            return changed
+        }
+        let most = UInt32.max
+        #expect(throws: ImageError.self) { try readAll(withField([(0, most), (4, most), (36, most), (40, most)])) }
+        #expect(throws: ImageError.self) { try readAll(withField([(0, 1 << 20), (4, 1 << 20), (36, 1 << 20), (40, 1 << 20)])) }
+        #expect(throws: ImageError.self) { try readAll(withField([(36, 1)])) }
+        let reader = StreamReader(try source(withField([(36, most), (40, most)])), limits: Limits())
+        #expect(try reader.next() == .picture)
+        for text in ["10<", "4294967295", "x4294967295", "99999%", "4294967295x4294967295!"] {
+            #expect(throws: ImageError.self, "\(text)") { try Geometry(text)!.size(of: reader.info, limits: Limits()).width }
+        }
     }
 }

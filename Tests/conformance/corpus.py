@@ -58,18 +58,19 @@ def read_manifest(corpus):
 
 def damaged(row):
     """Whether an accepted JPEG is one that we refuse as damaged: libjpeg has made up pixels (see made_up)."""
-    return row["made up"]
+    return row["made up"] is True
 
 
 def made_up(corpus, row):
-    """Whether libjpeg makes up pixels of a JPEG that it accepts.
+    """Whether libjpeg makes up pixels of a JPEG that it accepts; None where its warnings do not tell.
 
     It warns and goes on where entropy-coded data ends early or holds a code that is in no table: what follows in the picture
     is grey, or noise. We do not hand on made-up pixels unasked, so these are status 65:
     - "Premature end of JPEG file": there is no EOI, so nothing says that the data is all there;
     - "bad Huffman code": the data is not what was encoded;
-    - "premature end of data segment", but not in a scan of AC coefficients of a progressive JPEG: such a scan cut short is
-      detail that the encoder or a cutter left out, and every pixel is there.
+    - "premature end of data segment". But in the last row of blocks of a scan of AC coefficients only the scan's last bits are
+      missing, which some encoders leave out, and every pixel is there. djpeg does not say in which row it was; with a single
+      row there is no question, else the file may be refused, or have djpeg's pixels.
     Bytes too many before a marker are none of these: all pixels came before them. The manifest has djpeg's first warning
     only; given -verbose three times djpeg tells all of them, and where each scan starts.
     """
@@ -77,16 +78,18 @@ def made_up(corpus, row):
         return False
     process = subprocess.run(["djpeg", "-verbose", "-verbose", "-verbose", "-outfile", os.devnull, row["path"]], cwd=corpus,
                              stderr=subprocess.PIPE, timeout=SECONDS, check=False)
-    is_ac_scan = False
+    is_ac_scan = perhaps = False
     for line in process.stderr.decode(errors="replace").splitlines():
         scan = re.match(r"  Ss=(\d+), Se=", line)
         if scan:
             is_ac_scan = "SOF2" in row["features"].split() and int(scan.group(1)) > 0
         if "Premature end of JPEG file" in line or "bad Huffman code" in line:
             return True
-        if "premature end of data segment" in line and not is_ac_scan:
-            return True
-    return False
+        if "premature end of data segment" in line:
+            if not is_ac_scan:
+                return True
+            perhaps = int(row["height"]) > 8
+    return None if perhaps else False
 
 
 def cmyk_with_profile(row):
@@ -209,7 +212,7 @@ def judge(row, outcome):
     """The column that a file belongs to, and what is wrong with it where that is "wrong"."""
     if cmyk_with_profile(row) and row["expect"] in ACCEPTED:
         wrong, column = wrong_with_either(outcome), "CMYK with a profile"
-    elif row["expect"] in ACCEPTED and damaged(row):
+    elif row["expect"] in ACCEPTED and (damaged(row) or (row["made up"] is None and outcome.status != 0)):
         wrong, column = wrong_with_refusal(outcome), "refused as damaged"
     elif row["expect"] in ACCEPTED and row["path"].startswith("bombs/") and outcome.status != 0:
         # A bomb may be legal, and still ask for more than the limits allow.

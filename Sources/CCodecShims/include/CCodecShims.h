@@ -124,8 +124,8 @@ void imgpipe_png_decoder_free(imgpipe_png_decoder *);
    taken for pixels yet. */
 imgpipe_code imgpipe_png_read_header(imgpipe_png_decoder *, imgpipe_input, size_t max_metadata, imgpipe_png_header *);
 
-/* Makes ready for rows. Palettes, small grey and tRNS are expanded; nothing else is converted. */
-imgpipe_code imgpipe_png_start(imgpipe_png_decoder *);
+/* Makes ready for rows of so many bytes. Palettes, small grey and tRNS are expanded; nothing else is converted. */
+imgpipe_code imgpipe_png_start(imgpipe_png_decoder *, size_t row_bytes);
 
 /* The profile, EXIF and XMP found so far, valid until the decoder reads on; more may come behind the pixels. */
 imgpipe_code imgpipe_png_metadata(imgpipe_png_decoder *, imgpipe_bytes *icc, imgpipe_bytes *exif, imgpipe_bytes *xmp);

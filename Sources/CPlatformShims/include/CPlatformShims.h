@@ -16,7 +16,7 @@ int imgpipe_open_unnamed(const char *directory, unsigned mode);
 /* linkat(2): gives the file behind `descriptor` the name `path`, which must be free. */
 int imgpipe_link_descriptor(int descriptor, const char *path);
 
-/* One temporary name that SIGHUP, SIGINT and SIGTERM remove before they end the process; NULL: none.
+/* One temporary name that the signals which end a process from outside remove before they do; NULL: none.
    The handlers are set at the first call. `path` is copied; longer than PATH_MAX is -1. */
 int imgpipe_remove_on_signal(const char *path);
 

@@ -40,7 +40,8 @@ final class JPEGEncoder: RowSink {
         let embedded = EmbeddedMetadata(metadata, info: info)
         try writeAPP1("Exif\0\0", embedded.exif)
         try writeAPP1("http://ns.adobe.com/xap/1.0/\0", embedded.xmp)
-        if !embedded.icc.isEmpty { try check(imgpipe_jpeg_write_icc(jpeg, embedded.icc, embedded.icc.count)) }
+        // A profile is cut into at most 255 segments: ICC.1:2022 annex B.4.
+        if !embedded.icc.isEmpty && embedded.icc.count <= 255 * 65519 { try check(imgpipe_jpeg_write_icc(jpeg, embedded.icc, embedded.icc.count)) }
     }
 
     /// A segment holds 65533 bytes; a block that is larger has no place in a JPEG.

@@ -48,7 +48,7 @@ struct JPEGMetadata {
             }
         default: break
         }
-        byteCount += UInt64(kept?.count ?? 0)
+        if let kept { byteCount += UInt64(kept.count) + Limits.metadataRecordBytes }
         try limits.check(.metadata, byteCount)
     }
 

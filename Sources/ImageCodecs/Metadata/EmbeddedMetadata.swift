@@ -10,7 +10,8 @@ struct EmbeddedMetadata {
     init(_ records: [MetadataRecord], info: ImageInfo) {
         icc = records[.icc].flatMap { Self.fits($0, info.format.model) ? $0 : nil } ?? []
         exif = records[.exif].map(Exif.upright) ?? []
-        xmp = records[.xmp].map(XMP.upright) ?? []
+        // XMP is text: with a NUL it is none.
+        xmp = records[.xmp].flatMap { $0.contains(0) ? nil : XMP.upright($0) } ?? []
     }
 
     /// Whether a profile is for such samples: bytes 16...19 of its header, ICC.1:2022 7.2.6. One that is not is never written.

@@ -40,7 +40,7 @@ public final class PNGDecoder: RowSource {
         info.depth = UInt8(header.depth)
         info.density = (header.density_x, header.density_y)
         isAnimated = header.animated != 0
-        try check(imgpipe_png_start(png))
+        try check(imgpipe_png_start(png, info.rowBytes))
         metadata = try records()
         if options.orientation != .ignore { info.setOrientation(from: metadata) }
         trailingMetadata = []

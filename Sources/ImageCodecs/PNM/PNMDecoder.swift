@@ -32,8 +32,7 @@ final class PNMDecoder: RowSource {
         info.source = .pnm
         info.depth = header.depth
         row = header.encoding == .plain ? nil : HeldBuffer(try pool.lease(header.rowBytes))
-        // A sample may be more than the maximum says; it is full then.
-        scale = header.maximum > 255 ? [] : (0...255).map { UInt8((min($0, header.maximum) * 510 + header.maximum) / (2 * header.maximum)) }
+        scale = header.maximum > 255 ? [] : (0...header.maximum).map { UInt8(($0 * 510 + header.maximum) / (2 * header.maximum)) }
         (self.input, self.header) = (input, header)
         rowsLeft = Int(info.height)
         hasFrame = true
@@ -66,8 +65,8 @@ final class PNMDecoder: RowSource {
 
     private func readPlain(_ input: PNMInput, _ header: PNMHeader, to target: UnsafeMutableRawPointer) throws(ImageError) {
         for i in 0..<Int(info.width) * header.channels {
-            let sample = header.isInverted ? 1 - Int(try input.bit()) : Int(min(try input.number(), UInt64(header.maximum)))
-            store(sample, header, at: i, to: target)
+            let sample = header.isInverted ? 1 - Int(try input.bit()) : Int(try input.number())
+            try store(sample, header, at: i, to: target)
         }
     }
 
@@ -79,18 +78,18 @@ final class PNMDecoder: RowSource {
         let samples = start.assumingMemoryBound(to: UInt8.self)
         let count = Int(info.width) * header.channels
         if header.encoding == .bits {
-            for x in 0..<count { store(1 - Int(samples[x / 8] >> (7 - x % 8) & 1), header, at: x, to: target) }
+            for x in 0..<count { try store(1 - Int(samples[x / 8] >> (7 - x % 8) & 1), header, at: x, to: target) }
         } else if header.maximum > 255 {
-            for i in 0..<count { store(Int(samples[2 * i]) << 8 | Int(samples[2 * i + 1]), header, at: i, to: target) }
+            for i in 0..<count { try store(Int(samples[2 * i]) << 8 | Int(samples[2 * i + 1]), header, at: i, to: target) }
         } else {
-            let out = target.assumingMemoryBound(to: UInt8.self)
-            for i in 0..<count { out[i] = scale[Int(samples[i])] }
+            for i in 0..<count { try store(Int(samples[i]), header, at: i, to: target) }
         }
     }
 
-    private func store(_ sample: Int, _ header: PNMHeader, at index: Int, to target: UnsafeMutableRawPointer) {
+    private func store(_ sample: Int, _ header: PNMHeader, at index: Int, to target: UnsafeMutableRawPointer) throws(ImageError) {
+        guard sample <= header.maximum else { throw input!.fault("sample \(sample), more than the maximum \(header.maximum)") }
         if header.maximum > 255 {
-            let full = (min(sample, header.maximum) * 131070 + header.maximum) / (2 * header.maximum)
+            let full = (sample * 131070 + header.maximum) / (2 * header.maximum)
             target.storeBytes(of: UInt16(full).littleEndian, toByteOffset: 2 * index, as: UInt16.self)
         } else {
             target.storeBytes(of: scale[sample], toByteOffset: index, as: UInt8.self)

@@ -80,7 +80,8 @@ struct PNMHeader: Equatable {
         var fields: [String: UInt64] = [:]
         var tuple = ""
         _ = try input.line()
-        while true {
+        for number in 1... {
+            guard number < 1000 else { throw input.fault("PAM header without end") }
             let line = try input.line()
             let words = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
             guard let keyword = words.first, keyword.first != "#" else { continue }

@@ -29,7 +29,7 @@ public final class WebPDecoder: RowSource {
         let start = file.start.assumingMemoryBound(to: UInt8.self)
         var features = WebPBitstreamFeatures()
         let status = WebPGetFeatures(start, file.count, &features)
-        guard status == VP8_STATUS_OK else { throw Self.error(status, byteCount: file.count) }
+        guard status == VP8_STATUS_OK else { throw Self.error(status) }
         guard features.width > 0, features.height > 0 else {
             throw .damaged("\(features.width) x \(features.height) WebP")
         }
@@ -101,7 +101,7 @@ public final class WebPDecoder: RowSource {
         config.output.u.RGBA.stride = Int32(info.rowBytes)
         config.output.u.RGBA.size = byteCount
         let status = WebPDecode(start, count, &config)
-        guard status == VP8_STATUS_OK else { throw Self.error(status, byteCount: count) }
+        guard status == VP8_STATUS_OK else { throw Self.error(status) }
         return lease
     }
 
@@ -127,9 +127,9 @@ public final class WebPDecoder: RowSource {
         return count
     }
 
-    static func error(_ status: VP8StatusCode, byteCount: Int) -> ImageError {
+    static func error(_ status: VP8StatusCode) -> ImageError {
         switch status {
-        case VP8_STATUS_OUT_OF_MEMORY: .overLimit(.memory, value: UInt64(byteCount), maximum: 0)
+        case VP8_STATUS_OUT_OF_MEMORY: .outOfMemory
         case VP8_STATUS_UNSUPPORTED_FEATURE: .unsupported("WebP with a feature that libwebp does not have")
         // The file is as long as it says, so what is missing is missing inside.
         case VP8_STATUS_NOT_ENOUGH_DATA, VP8_STATUS_SUSPENDED: .damaged("WebP data ends inside the picture")

@@ -80,7 +80,7 @@ final class WebPEncoder: RowSink {
 
     private static func error(_ picture: WebPPicture) -> ImageError {
         switch picture.error_code {
-        case VP8_ENC_ERROR_OUT_OF_MEMORY, VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY: .internalError("out of memory")
+        case VP8_ENC_ERROR_OUT_OF_MEMORY, VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY: .outOfMemory
         case VP8_ENC_ERROR_PARTITION0_OVERFLOW, VP8_ENC_ERROR_PARTITION_OVERFLOW, VP8_ENC_ERROR_FILE_TOO_BIG:
             .unsupported("the picture does not fit into a WebP at this quality")
         default: .internalError("libwebp error \(picture.error_code.rawValue)")

@@ -5,7 +5,7 @@ import Glibc
 /// file system can (O_TMPFILE), else to one that signals remove.
 ///
 /// A symlink is followed. An existing file keeps its mode; a new one gets 0666 & ~umask. A target that is not a regular file (a
-/// device, a fifo) is opened and written at `commit`.
+/// device, a fifo) is opened at once and written at `commit`.
 public final class AtomicFile: ByteSink {
     private let target: FilePath
     private let directory: FilePath
@@ -18,7 +18,6 @@ public final class AtomicFile: ByteSink {
     private var temporary: FilePath?
     /// For a target that is no regular file: the bytes wait here.
     private var spool: SpooledSink?
-    private var isCommitted = false
 
     /// Throws `cannotCreate` or `refusedOutput` at once when the target cannot become this file.
     public init(_ path: FilePath, mayReplace: Bool = true, pool: BufferPool) throws(ImageError) {
@@ -27,7 +26,6 @@ public final class AtomicFile: ByteSink {
         directory = target.directory
         var status = stat()
         if target.withCString({ stat($0, &status) }) == 0 {
-            if !mayReplace { throw .refusedOutput("file exists") }
             if status.st_mode & S_IFMT == S_IFDIR { throw .cannotCreate(errno: EISDIR) }
             guard status.st_mode & S_IFMT == S_IFREG else {
                 let number = target.withCString { imgpipe_open($0, O_WRONLY | O_CLOEXEC, 0) }
@@ -35,6 +33,7 @@ public final class AtomicFile: ByteSink {
                 spool = SpooledSink(Descriptor(number: number), pool: pool)
                 return
             }
+            if !mayReplace { throw .refusedOutput("file exists") }
             existingMode = status.st_mode & 0o7777
         }
         var number = directory.withCString { imgpipe_open_unnamed($0, 0o666) }
@@ -57,12 +56,12 @@ public final class AtomicFile: ByteSink {
 
     public func commit() throws(ImageError) {
         if let spool { return try spool.commit() }
-        guard let writer, !isCommitted else { preconditionFailure("a second commit") }
+        guard let writer else { preconditionFailure("a second commit") }
+        self.writer = nil
         try writer.flush()
         if let existingMode { fchmod(writer.number, existingMode) }
         if temporary == nil && (existingMode == nil || !mayReplace) {
             if target.withCString({ imgpipe_link_descriptor(writer.number, $0) }) == 0 {
-                isCommitted = true
                 return try writer.close()
             }
             guard errno == EEXIST, mayReplace else { throw Self.linkError() }
@@ -78,7 +77,6 @@ public final class AtomicFile: ByteSink {
             target.withCString { to in mayReplace ? rename(from, to) : link(from, to) }
         }
         guard renamed == 0 else { throw Self.linkError() }
-        isCommitted = true
         if mayReplace {
             temporary = nil
             imgpipe_remove_on_signal(nil)

@@ -11,11 +11,20 @@ public final class BufferPool: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        /// Waiting buffers, by capacity.
-        var waiting: [Int: [UInt]] = [:]
+        /// Waiting buffers, the least recently used first.
+        var waiting: [(capacity: Int, address: UInt)] = []
         var waitingBytes = 0
         var leasedBytes = 0
+
+        mutating func dropOldest() {
+            let oldest = waiting.removeFirst()
+            waitingBytes -= oldest.capacity
+            free(UnsafeMutableRawPointer(bitPattern: oldest.address))
+        }
     }
+
+    /// As much waits for the next lease at most.
+    private static let mostWaitingBytes = 64 << 20
 
     public init(limitBytes: Int) {
         self.limitBytes = limitBytes
@@ -27,7 +36,7 @@ public final class BufferPool: Sendable {
 
     deinit {
         state.withLock { state in
-            for address in state.waiting.values.joined() { free(UnsafeMutableRawPointer(bitPattern: address)) }
+            while !state.waiting.isEmpty { state.dropOldest() }
         }
     }
 
@@ -37,30 +46,35 @@ public final class BufferPool: Sendable {
     /// A buffer of at least `byteCount` bytes, contents undefined; it goes back when the lease ends.
     /// Throws `overLimit(.memory)` when the pool may not grow that far.
     public func lease(_ byteCount: Int) throws(ImageError) -> BufferLease {
-        let capacity = Self.capacity(for: byteCount)
-        let address: UInt? = state.withLock { state in
-            if let address = state.waiting[capacity]?.popLast() {
-                state.waitingBytes -= capacity
-                state.leasedBytes += capacity
-                return address
+        let needed = Self.capacity(for: byteCount)
+        // The smallest that is large enough, and not so large that it would be missed elsewhere.
+        let taken: (capacity: Int, address: UInt)? = state.withLock { state in
+            let fitting = state.waiting.indices.filter { (needed...2 * needed).contains(state.waiting[$0].capacity) }
+            if let best = fitting.min(by: { state.waiting[$0].capacity < state.waiting[$1].capacity }),
+                state.waiting[best].capacity <= limitBytes - state.leasedBytes
+            {
+                let buffer = state.waiting.remove(at: best)
+                state.waitingBytes -= buffer.capacity
+                state.leasedBytes += buffer.capacity
+                return buffer
             }
-            guard capacity <= limitBytes - state.leasedBytes else { return nil }
-            if capacity > limitBytes - state.leasedBytes - state.waitingBytes { Self.drop(&state) }
-            state.leasedBytes += capacity
-            return 0
+            guard needed <= limitBytes - state.leasedBytes else { return nil }
+            while needed > limitBytes - state.leasedBytes - state.waitingBytes { state.dropOldest() }
+            state.leasedBytes += needed
+            return (needed, 0)
         }
-        guard let address else {
-            throw .overLimit(.memory, value: UInt64(leasedBytes + capacity), maximum: UInt64(limitBytes))
+        guard let taken else {
+            throw .overLimit(.memory, value: UInt64(leasedBytes) + UInt64(needed), maximum: UInt64(limitBytes))
         }
-        if let pointer = UnsafeMutableRawPointer(bitPattern: address) {
-            return BufferLease(pool: self, base: pointer, capacity: capacity, count: byteCount)
+        if let pointer = UnsafeMutableRawPointer(bitPattern: taken.address) {
+            return BufferLease(pool: self, base: pointer, capacity: taken.capacity, count: byteCount)
         }
         var pointer: UnsafeMutableRawPointer?
-        guard posix_memalign(&pointer, Self.pageBytes, capacity) == 0, let pointer else {
-            state.withLock { $0.leasedBytes -= capacity }
-            throw .overLimit(.memory, value: UInt64(capacity), maximum: UInt64(limitBytes))
+        guard posix_memalign(&pointer, Self.pageBytes, needed) == 0, let pointer else {
+            state.withLock { $0.leasedBytes -= needed }
+            throw .outOfMemory
         }
-        return BufferLease(pool: self, base: pointer, capacity: capacity, count: byteCount)
+        return BufferLease(pool: self, base: pointer, capacity: needed, count: byteCount)
     }
 
     fileprivate func giveBack(_ base: UnsafeMutableRawPointer, capacity: Int) {
@@ -68,24 +82,16 @@ public final class BufferPool: Sendable {
         state.withLock { state in
             state.leasedBytes -= capacity
             state.waitingBytes += capacity
-            state.waiting[capacity, default: []].append(address)
+            state.waiting.append((capacity, address))
+            while state.waitingBytes > Self.mostWaitingBytes { state.dropOldest() }
         }
-    }
-
-    private static func drop(_ state: inout State) {
-        for address in state.waiting.values.joined() { free(UnsafeMutableRawPointer(bitPattern: address)) }
-        state.waiting.removeAll(keepingCapacity: true)
-        state.waitingBytes = 0
     }
 
     static let pageBytes = 4096
 
-    /// Whole pages, and from 16 pages on four sizes an octave, so that pictures of nearly one size share buffers.
+    /// Whole pages. What is beyond any limit stays so without overflow.
     static func capacity(for byteCount: Int) -> Int {
-        let pages = max(1, (byteCount + pageBytes - 1) / pageBytes)
-        guard pages > 16 else { return pages * pageBytes }
-        let step = 1 << (Int.bitWidth - 1 - (pages - 1).leadingZeroBitCount - 2)
-        return (pages + step - 1) / step * step * pageBytes
+        max(1, (min(byteCount, .max / 4) + pageBytes - 1) / pageBytes) * pageBytes
     }
 }
 

@@ -19,9 +19,9 @@ final class FrameStore {
         defer { close(number) }
         // Room that is not there is an error now, not a SIGBUS later.
         let code = posix_fallocate(number, 0, off_t(byteCount))
-        guard code == 0 else { throw .writeFailed(errno: code) }
+        guard code == 0 else { throw .temporaryFile(errno: code) }
         let mapping = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, number, 0)
-        guard let mapping, mapping != MAP_FAILED else { throw .writeFailed(errno: errno) }
+        guard let mapping, mapping != MAP_FAILED else { throw .temporaryFile(errno: errno) }
         (lease, start) = (nil, mapping)
     }
 

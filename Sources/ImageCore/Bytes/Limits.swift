@@ -41,6 +41,9 @@ public struct Limits: Equatable, Sendable {
     public var scans: UInt64 = 500
     public var memory: UInt64 = 1 << 30
 
+    /// What a metadata record counts beside its payload: many small ones cost memory too.
+    public static let metadataRecordBytes: UInt64 = 64
+
     public init() {}
 
     public subscript(limit: Limit) -> UInt64 {

@@ -17,14 +17,23 @@ public final class SpooledSink: ByteSink {
     }
 
     public func write(_ more: RawSpan) throws(ImageError) {
-        if let file { return try file.write(more) }
+        if let file { return try Self.spooling { () throws(ImageError) in try file.write(more) } }
         more.withUnsafeBytes { bytes.append(contentsOf: $0) }
         guard bytes.count >= Self.memoryBytes else { return }
         let file = try FileWriter(TemporaryFile.open(), pool: pool)
         let waiting = bytes
         bytes = []
-        try file.write(waiting.span.bytes)
+        try Self.spooling { () throws(ImageError) in try file.write(waiting.span.bytes) }
         self.file = file
+    }
+
+    /// A failure of the file where bytes wait is none of where they are to go.
+    private static func spooling(_ write: () throws(ImageError) -> Void) throws(ImageError) {
+        do throws(ImageError) {
+            try write()
+        } catch .writeFailed(let code) {
+            throw .temporaryFile(errno: code)
+        }
     }
 
     public func commit() throws(ImageError) {
@@ -33,7 +42,7 @@ public final class SpooledSink: ByteSink {
             bytes = []
             return try descriptor.write(waiting.span.bytes)
         }
-        try file.flush()
+        try Self.spooling { () throws(ImageError) in try file.flush() }
         guard lseek(file.number, 0, SEEK_SET) == 0 else { throw .readFailed(errno: errno) }
         let window = try pool.lease(ByteSource.windowBytes)
         let spooled = Descriptor(number: file.number, owned: false)

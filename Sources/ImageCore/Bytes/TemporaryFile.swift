@@ -13,7 +13,7 @@ enum TemporaryFile {
             number = mkstemp(&name)
             if number >= 0 { unlink(name) }
         }
-        guard number >= 0 else { throw .refusedOutput("temporary file in \(path): \(systemMessage(errno))") }
+        guard number >= 0 else { throw .temporaryFile(errno: errno) }
         return number
     }
 }

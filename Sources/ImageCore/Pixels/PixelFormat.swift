@@ -90,11 +90,18 @@ public struct PixelFormat: Equatable, Sendable {
     public var bandRows: Int { layout == .planar ? subsampling.vertical : 1 }
 
     /// Bytes of `rows` rows of a picture: whole bands, and at the bottom of planes the rows that are left with
-    /// a chroma row of each kind. `width` and `rows` are 32-bit values, and then nothing overflows.
+    /// a chroma row of each kind. Sides must be `isCountable`.
     public func byteCount(width: Int, rows: Int) -> Int {
         guard layout == .planar else { return rows * rowBytes(width: width) }
         let bands = (rows + bandRows - 1) / bandRows
         return rows * rowBytes(width: width) + bands * 2 * chromaWidth(width: width) * sample.byteCount
+    }
+
+    /// Whether the bytes of a frame are a number that Int holds.
+    public func isCountable(width: Int, rows: Int) -> Bool {
+        // Three samples and alpha a pixel are at least what planes have.
+        let (row, rowOverflow) = width.multipliedReportingOverflow(by: 4 * sample.byteCount)
+        return !rowOverflow && !row.multipliedReportingOverflow(by: rows).overflow
     }
 
     /// How many rows fit into `byteCount` bytes as whole bands, at most `remaining`.

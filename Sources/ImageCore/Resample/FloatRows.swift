@@ -15,15 +15,11 @@ enum FloatRows {
     static func resample(
         _ row: UnsafeMutablePointer<Float>, to output: UnsafeMutablePointer<Float>, _ weights: Weights, channels: Int
     ) {
-        weights.values.withUnsafeBufferPointer { values in
-            weights.windows.withUnsafeBufferPointer { windows in
-                switch channels {
-                case 1: resample1(row, output, values.baseAddress!, windows)
-                case 3: resample3(row, output, values.baseAddress!, windows)
-                case 4: resample4(row, output, values.baseAddress!, windows)
-                default: resample2(row, output, values.baseAddress!, windows)
-                }
-            }
+        switch channels {
+        case 1: resample1(row, output, weights.values, weights.windows)
+        case 3: resample3(row, output, weights.values, weights.windows)
+        case 4: resample4(row, output, weights.values, weights.windows)
+        default: resample2(row, output, weights.values, weights.windows)
         }
     }
 
@@ -132,9 +128,10 @@ struct FloatPixels {
         for i in 0..<pixels {
             let (from, to) = (row + i * channels, target + i * channels)
             let alpha = from[channels - 1]
-            let factor = alpha > 0 ? maximum / alpha : 0
+            let opacity: S = rounded(alpha)
+            let factor = opacity > 0 ? maximum / alpha : 0
             for c in 0..<channels - 1 { to[c] = rounded(from[c] * factor) }
-            to[channels - 1] = rounded(alpha)
+            to[channels - 1] = opacity
         }
     }
 

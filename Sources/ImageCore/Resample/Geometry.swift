@@ -87,15 +87,19 @@ public struct Geometry: Equatable, Sendable {
             }
         }
         (newW, newH) = (max(newW, 1), max(newH, 1))
-        if neverEnlarges && newW >= w && newH >= h { return (width, height) }
-        if neverShrinks && newW <= w && newH <= h { return (width, height) }
+        if neverEnlarges && newW >= w && newH >= h { (newW, newH) = (w, h) }
+        if neverShrinks && newW <= w && newH <= h { (newW, newH) = (w, h) }
         let (pixels, overflow) = newW.multipliedReportingOverflow(by: newH)
         try limits.check(.pixels, overflow ? .max : pixels)
-        return (UInt32(newW), UInt32(newH))
+        guard let sideW = UInt32(exactly: newW), let sideH = UInt32(exactly: newH) else {
+            throw .overLimit(.pixels, value: pixels, maximum: UInt64(UInt32.max))
+        }
+        return (sideW, sideH)
     }
 
     private static func rounded(_ value: UInt64, over divisor: UInt64) -> UInt64 {
-        (2 * value + divisor) / (2 * divisor)
+        let (quotient, remainder) = value.quotientAndRemainder(dividingBy: divisor)
+        return quotient + (remainder >= divisor - remainder ? 1 : 0)
     }
 
     private static func scaled(_ side: UInt32, _ percent: Double) -> UInt64 {

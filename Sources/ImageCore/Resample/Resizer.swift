@@ -5,7 +5,6 @@
 /// Memory: about 7 rows of Floats, whatever the reduction.
 public final class Resizer: RowSource {
     private let source: any RowSource
-    private let pool: BufferPool
     private let across: Weights
     private let down: Weights
     private let pixels: FloatPixels
@@ -31,7 +30,7 @@ public final class Resizer: RowSource {
     /// `source`: packed grey or RGB. `width`, `height`: at least 1.
     public init(_ source: any RowSource, width: UInt32, height: UInt32, kernel: Kernel, pool: BufferPool) throws(ImageError) {
         precondition(source.info.format.layout == .packed, "planes are converted before")
-        (self.source, self.pool) = (source, pool)
+        self.source = source
         let before = source.info
         var info = before
         (info.width, info.height, info.fullWidth, info.fullHeight) = (width, height, width, height)
@@ -41,8 +40,8 @@ public final class Resizer: RowSource {
         self.info = info
         pixels = FloatPixels(before.format)
         inputWidth = Int(before.width)
-        across = Weights(from: inputWidth, to: Int(width), kernel: kernel)
-        down = Weights(from: Int(before.height), to: Int(height), kernel: kernel)
+        across = try Weights(from: inputWidth, to: Int(width), kernel: kernel, pool: pool)
+        down = try Weights(from: Int(before.height), to: Int(height), kernel: kernel, pool: pool)
         isReducing = height <= before.height
         slots = isReducing ? down.mostOverlapping : down.longest
         let floatRow = inputWidth * before.format.channels * MemoryLayout<Float>.stride

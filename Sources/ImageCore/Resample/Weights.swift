@@ -1,12 +1,12 @@
-import Glibc
-
 /// For each output sample of one axis, which input samples count and how much.
 ///
 /// Reducing, the kernel is stretched by the reduction; enlarging, it is as it is. Samples beyond the edge repeat it: their
 /// weight is the edge sample's. Every output sample's weights have the sum 1.
-public struct Weights: Sendable {
+///
+/// They are in leased memory: for a side of a hundred million samples they are gigabytes.
+public final class Weights {
     /// The input samples of one output sample: `first..<first + count`, with weights from `offset` on.
-    public struct Window: Sendable {
+    public struct Window {
         public var first: Int
         public var count: Int
         public var offset: Int
@@ -14,23 +14,31 @@ public struct Weights: Sendable {
         public var end: Int { first + count }
     }
 
-    public let inputCount: Int
+    private let windowsLease: BufferLease
+    private let valuesLease: BufferLease
     /// One for each output sample; `first` and `end` never decrease.
-    public let windows: [Window]
-    public let values: [Float]
+    public let windows: UnsafeBufferPointer<Window>
+    /// The weights of all windows, one after another.
+    public let values: UnsafePointer<Float>
     /// The most samples that one window has.
     public let longest: Int
 
-    /// `inputCount` samples become `outputCount`; both at least 1. Costs outputCount x taps calls of the kernel.
-    public init(from inputCount: Int, to outputCount: Int, kernel: Kernel) {
+    /// `inputCount` samples become `outputCount`; both at least 1. Costs outputCount x taps calls of the kernel. Throws
+    /// `overLimit(.memory)`.
+    public init(from inputCount: Int, to outputCount: Int, kernel: Kernel, pool: BufferPool) throws(ImageError) {
         precondition(inputCount > 0 && outputCount > 0)
         let scale = Double(inputCount) / Double(outputCount)
         let stretch = max(1, scale)
         let reach = kernel.support * stretch
-        var windows: [Window] = []
-        var values: [Float] = []
-        windows.reserveCapacity(outputCount)
-        var taps: [Double] = []
+        // No window is longer than what the kernel reaches, and one for each end that it falls on.
+        let mostTaps = min(inputCount, Int(2 * reach) + 2)
+        windowsLease = try pool.lease(outputCount * MemoryLayout<Window>.stride)
+        let (valuesBytes, overflow) = outputCount.multipliedReportingOverflow(by: mostTaps * MemoryLayout<Float>.stride)
+        valuesLease = try pool.lease(overflow ? .max / 2 : valuesBytes)
+        let windows = UnsafeMutableBufferPointer(
+            start: windowsLease.start.bindMemory(to: Window.self, capacity: outputCount), count: outputCount)
+        let values = valuesLease.start.bindMemory(to: Float.self, capacity: outputCount * mostTaps)
+        var (used, longest) = (0, 0)
         for output in 0..<outputCount {
             // Sample i has its centre at i + 0.5 on both axes.
             let center = (Double(output) + 0.5) * scale
@@ -38,26 +46,39 @@ public struct Weights: Sendable {
             let last = Int((center + reach - 0.5).rounded(.down))
             let low = min(max(first, 0), inputCount - 1)
             let high = max(min(last, inputCount - 1), low)
+            let taps = values + used
             if kernel == .nearest || last < first {
-                let nearest = min(Int(center), inputCount - 1)
-                windows.append(Window(first: nearest, count: 1, offset: values.count))
-                values.append(1)
-                continue
+                windows[output] = Window(first: min(Int(center), inputCount - 1), count: 1, offset: used)
+                taps[0] = 1
+            } else {
+                windows[output] = Window(first: low, count: high - low + 1, offset: used)
+                Self.fill(taps, low...high, from: first...last, center: center, stretch: stretch, kernel: kernel)
             }
-            taps.removeAll(keepingCapacity: true)
-            taps.append(contentsOf: repeatElement(0, count: high - low + 1))
-            for i in first...last {
-                taps[min(max(i, low), high) - low] += kernel((Double(i) + 0.5 - center) / stretch)
-            }
-            // A box on a boundary between two samples would count both halves of a tie; the sum takes care of it.
-            let sum = taps.reduce(0, +)
-            windows.append(Window(first: low, count: taps.count, offset: values.count))
-            for tap in taps { values.append(Float(tap / sum)) }
+            used += windows[output].count
+            longest = max(longest, windows[output].count)
         }
-        self.inputCount = inputCount
-        self.windows = windows
-        self.values = values
-        longest = windows.reduce(0) { max($0, $1.count) }
+        self.windows = UnsafeBufferPointer(windows)
+        self.values = UnsafePointer(values)
+        self.longest = longest
+    }
+
+    /// The weights of the samples in `window`; those of `samples` outside go to the nearest inside.
+    private static func fill(
+        _ taps: UnsafeMutablePointer<Float>, _ window: ClosedRange<Int>, from samples: ClosedRange<Int>, center: Double,
+        stretch: Double, kernel: Kernel
+    ) {
+        func weight(_ i: Int) -> Double { kernel((Double(i) + 0.5 - center) / stretch) }
+        var (before, after, sum) = (0.0, 0.0, 0.0)
+        for i in samples.lowerBound..<max(samples.lowerBound, window.lowerBound) { before += weight(i) }
+        for i in min(samples.upperBound, window.upperBound)..<samples.upperBound { after += weight(i + 1) }
+        for i in window {
+            var tap = weight(i)
+            if i == window.lowerBound { tap += before }
+            if i == window.upperBound { tap += after }
+            taps[i - window.lowerBound] = Float(tap)
+            sum += tap
+        }
+        for i in 0..<window.count { taps[i] = Float(Double(taps[i]) / sum) }
     }
 
     /// The most output samples whose windows hold one input sample.

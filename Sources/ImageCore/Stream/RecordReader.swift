@@ -59,15 +59,15 @@ struct RecordReader {
     }
 
     /// Passes over `count` bytes of a payload.
-    func skip(_ count: Int) throws(ImageError) {
+    func skip(_ count: UInt64) throws(ImageError) {
         var left = count
         while left > 0 {
             if source.waitingCount == 0 {
                 guard try source.refill() > 0 else { throw .truncated(atByte: source.positionBytes) }
             }
-            let n = min(left, source.waitingCount)
+            let n = Int(min(left, UInt64(source.waitingCount)))
             source.skip(n)
-            left -= n
+            left -= UInt64(n)
         }
     }
 

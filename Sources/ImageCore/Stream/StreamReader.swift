@@ -41,6 +41,9 @@ public final class StreamReader: RowSource {
     private var recordPadding = 0
     private var framesSeen: UInt32 = 0
     private var metadataBytes: UInt64 = 0
+    private var metadataSeen: Set<FourCC> = []
+    /// The picture has more metadata than is allowed: what is over it was passed over, and the picture fails.
+    private var metadataFault: ImageError?
     private var pictureCounts = RecordCounts()
     private var streamCounts = RecordCounts()
 
@@ -103,6 +106,8 @@ public final class StreamReader: RowSource {
         let info = try records.fixed(header, ImageInfo.recordBytes) { (bytes) throws(StreamFault) in try ImageInfo(record: bytes) }
         self.info = info
         (framesSeen, metadataBytes, pictureCounts) = (0, 0, RecordCounts())
+        metadataSeen.removeAll(keepingCapacity: true)
+        metadataFault = nil
         // A picture over a limit is still passed over record by record, so its state is set before it is judged.
         while true {
             let header = try records.header()
@@ -112,9 +117,9 @@ public final class StreamReader: RowSource {
             }
             if header.type == .failure { return .failure(try failure(header)) }
             guard header.type.isMetadata else { throw records.fault("\(header.type.text) before the first frame") }
-            let record = try metadata(header, beside: metadata)
-            metadata.append(record)
+            if let record = try metadataRecord(header) { metadata.append(record) }
         }
+        if let metadataFault { throw metadataFault }
         try limits.check(width: info.width, height: info.height, frames: max(info.frames, 1))
         return .picture
     }
@@ -149,7 +154,7 @@ public final class StreamReader: RowSource {
                 case .inRows:
                     let rows = try openRows()
                     let bytes = recordBytesLeft
-                    try records.skip(bytes)
+                    try records.skip(UInt64(bytes))
                     try rowsTaken(rows, bytes: bytes)
                 }
             }
@@ -164,6 +169,7 @@ public final class StreamReader: RowSource {
         try guarded { () throws(ImageError) in
             let frame = try advance()
             if frame != nil { try limits.check(width: info.width, height: info.height, frames: framesSeen) }
+            if let metadataFault { throw metadataFault }
             return frame
         }
     }
@@ -185,8 +191,7 @@ public final class StreamReader: RowSource {
             case .failure:
                 throw .upstream(try failure(header))
             case let type where type.isMetadata:
-                let record = try metadata(header, beside: metadata + trailingMetadata)
-                trailingMetadata.append(record)
+                if let record = try metadataRecord(header) { trailingMetadata.append(record) }
             default:
                 throw records.fault("\(header.type.text) after the rows of a frame")
             }
@@ -287,17 +292,22 @@ public final class StreamReader: RowSource {
         }
     }
 
-    private func metadata(_ header: RecordHeader, beside others: [MetadataRecord]) throws(ImageError) -> MetadataRecord {
-        if !header.type.isRepeatable && others.contains(where: { $0.type == header.type }) {
+    /// The next metadata record; nil when it is over the limit, and was passed over.
+    private func metadataRecord(_ header: RecordHeader) throws(ImageError) -> MetadataRecord? {
+        if !header.type.isRepeatable && !metadataSeen.insert(header.type).inserted {
             throw records.fault("a second \(header.type.text)")
         }
         let (sum, overflow) = metadataBytes.addingReportingOverflow(header.payloadBytes)
         metadataBytes = overflow ? .max : sum
+        // A record costs memory beside its payload.
+        metadataBytes = metadataBytes.addingReportingOverflow(Limits.metadataRecordBytes).overflow ? .max : metadataBytes + Limits.metadataRecordBytes
         do throws(ImageError) {
             try limits.check(.metadata, metadataBytes)
         } catch {
-            // Too much to hold, and no rows could be read behind it: the stream ends here.
-            throw broken(by: error)
+            metadataFault = metadataFault ?? error
+            try records.skip(header.payloadBytes)
+            try records.readPadding(header.paddingBytes)
+            return nil
         }
         let record = MetadataRecord(header.type, try records.payload(header))
         if record.type == .name && record.payload.contains(0) { throw records.fault("a name with a NUL") }
@@ -325,7 +335,7 @@ public final class StreamReader: RowSource {
     private func broken(by error: ImageError) -> ImageError {
         switch error {
         case .upstream: break
-        case .overLimit(let limit, _, _) where limit != .metadata: break
+        case .overLimit: break
         default: state = .broken(error)
         }
         return error

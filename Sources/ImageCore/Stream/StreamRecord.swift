@@ -95,7 +95,8 @@ extension ImageInfo {
     /// What makes these values no picture, if anything.
     private var fault: String? {
         if width == 0 || height == 0 { return "\(width) x \(height)" }
-        if fullWidth == 0 || fullHeight == 0 { return "full size \(fullWidth) x \(fullHeight)" }
+        if fullWidth < width || fullHeight < height { return "full size \(fullWidth) x \(fullHeight)" }
+        if !format.isCountable(width: Int(width), rows: Int(height)) { return "\(width) x \(height)" }
         if !(1...8).contains(orientation) { return "orientation \(orientation)" }
         if !(1...16).contains(depth) { return "depth \(depth)" }
         if color.primaries == 0 || color.transfer == 0 { return "colour primaries or transfer 0" }

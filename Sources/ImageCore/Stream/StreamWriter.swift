@@ -9,7 +9,6 @@ public final class StreamWriter: RowSink {
     private var pending: [UInt8]
     private var isPictureOpen = false
     private var info: ImageInfo?
-    private var frameRows: UInt64 = 0
     private var pictureCounts = RecordCounts()
     private var streamCounts = RecordCounts()
 
