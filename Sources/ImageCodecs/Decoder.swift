@@ -47,6 +47,6 @@ public final class Decoder {
         }
     }
 
-    /// The file last opened is an animated PNG, of which only the default image is read.
-    public var isDefaultImageOfAnimation: Bool { format == .png && png.isAnimated }
+    /// What of the picture last opened could not be taken along; complete when its rows are read.
+    public var warnings: [String] { format == .png ? png.warnings : [] }
 }

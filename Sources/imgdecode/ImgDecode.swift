@@ -93,10 +93,9 @@ final class Decoding {
             let picture = NamedPicture(try decoder.open(source), name: name)
             try transfer(from: picture, to: writer, pool: pool)
             if path.isStandardStream { try source.drain() }
-            if decoder.isDefaultImageOfAnimation {
-                console.say("warning: animated PNG; only its default image is read", subject: subject)
+            for warning in decoder.warnings + (isVerbose ? decoder.remarks : []) {
+                console.say("warning: " + warning, subject: subject)
             }
-            if isVerbose { for remark in decoder.remarks { console.say("warning: " + remark, subject: subject) } }
         } catch {
             if case .writeFailed = error { throw error }
             try fail(error, name: name, subject: subject)

@@ -15,8 +15,7 @@ public final class PNGDecoder: RowSource {
     public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
     public private(set) var metadata: [MetadataRecord] = []
     public private(set) var trailingMetadata: [MetadataRecord] = []
-    /// The file is an animation of which only the default image is read.
-    public private(set) var isAnimated = false
+    private var isAnimated = false
 
     public init(pool: BufferPool, options: DecodeOptions) {
         guard let png = imgpipe_png_decoder_new() else { fatalError("out of memory") }
@@ -96,6 +95,13 @@ public final class PNGDecoder: RowSource {
         }
         rowsLeft -= count
         return count
+    }
+
+    /// What of the file could not be taken along.
+    var warnings: [String] {
+        let lateOrientation = options.orientation == .ignore ? nil : trailingMetadata[.exif].flatMap(Exif.orientation)
+        return (isAnimated ? ["animated PNG; only its default image is read"] : [])
+            + (lateOrientation ?? 1 != 1 ? ["its orientation stands behind the pixels, and came too late to turn them"] : [])
     }
 
     /// What was odd, but harmed no pixel.
