@@ -76,8 +76,8 @@ public struct OutputTemplate: Sendable {
             case .fileExtension: bytes += dot.map { Array(file[($0 + 1)...]) } ?? []
             case .fileName: bytes += Self.harmless(file)
             case .directory: bytes += Self.relative(input.directory)
-            case .width: bytes += Array(String(info.width).utf8)
-            case .height: bytes += Array(String(info.height).utf8)
+            case .width: bytes += Array(String(info.uprightSize.width).utf8)
+            case .height: bytes += Array(String(info.uprightSize.height).utf8)
             case .number(let digits):
                 let text = String(number)
                 bytes += Array((String(repeating: "0", count: max(0, digits - text.count)) + text).utf8)

@@ -16,6 +16,7 @@ public final class StreamFilter {
     /// The status so far.
     public var status: ExitStatus { firstFailure ?? .done }
 
+    /// A failure of the run beside its pictures: it counts where none was before it.
     public func note(_ status: ExitStatus) {
         if firstFailure == nil { firstFailure = status }
     }
@@ -23,8 +24,9 @@ public final class StreamFilter {
     /// Calls `picture` for each picture of standard input, and `failed` for each that failed, here or before, when that was
     /// reported and noted. `failed` is told too of a stream that breaks, which ends the run.
     ///
-    /// `number` counts from 1 in the order of the stream, failed pictures too. `picture` may leave rows unread. Its errors concern that picture; what `failed` throws ends the run, and so does a
-    /// failure to write where `writesStream` says that standard output is what is written.
+    /// `number` counts from 1 in the order of the stream, failed pictures too. `picture` may leave rows unread. Its errors concern
+    /// that picture; what `failed` throws ends the run, and so does a failure to write where `writesStream` says that standard
+    /// output is what is written.
     public func run(
         writesStream: Bool,
         picture: (_ source: any RowSource, _ name: [UInt8], _ number: Int) throws(ImageError) -> Void,

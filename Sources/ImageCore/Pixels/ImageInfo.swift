@@ -65,6 +65,11 @@ public struct ImageInfo: Equatable, Sendable {
         color.matrix = ColorCode.matrix(of: format.model)
     }
 
+    /// Sides of the rows when they stand upright.
+    public var uprightSize: (width: UInt32, height: UInt32) {
+        orientation >= 5 ? (height, width) : (width, height)
+    }
+
     public var rowBytes: Int { format.rowBytes(width: Int(width)) }
 
     /// Bytes of `rows` rows: see `PixelFormat.byteCount`.

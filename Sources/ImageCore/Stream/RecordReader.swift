@@ -16,16 +16,14 @@ struct RecordReader {
         }
     }
 
-    /// A payload of known size and the padding behind it.
-    func fixed<T>(
-        _ header: RecordHeader, _ count: Int, _ decode: (RawSpan) throws(StreamFault) -> T
-    ) throws(ImageError) -> T {
-        guard header.payloadBytes == UInt64(count) else {
-            throw fault("\(header.type.text) of \(header.payloadBytes) bytes, not \(count)")
+    /// The payload of a record of fixed size, and the padding behind it.
+    func fixed<Record: FixedRecord>(_: Record.Type, _ header: RecordHeader) throws(ImageError) -> Record {
+        guard header.payloadBytes == UInt64(Record.recordBytes) else {
+            throw fault("\(header.type.text) of \(header.payloadBytes) bytes, not \(Record.recordBytes)")
         }
         let bytes = try payload(header)
         do throws(StreamFault) {
-            return try decode(bytes.span.bytes)
+            return try Record(record: bytes.span.bytes)
         } catch {
             throw fault(error.text)
         }

@@ -103,7 +103,7 @@ public final class StreamReader: RowSource {
     }
 
     private func beginPicture(_ header: RecordHeader) throws(ImageError) -> Item {
-        let info = try records.fixed(header, ImageInfo.recordBytes) { (bytes) throws(StreamFault) in try ImageInfo(record: bytes) }
+        let info = try records.fixed(ImageInfo.self, header)
         self.info = info
         (framesSeen, metadataBytes, pictureCounts) = (0, 0, RecordCounts())
         metadataSeen.removeAll(keepingCapacity: true)
@@ -112,7 +112,7 @@ public final class StreamReader: RowSource {
         while true {
             let header = try records.header()
             if header.type == .frame {
-                state = .atFrame(try records.fixed(header, Frame.recordBytes) { (bytes) throws(StreamFault) in try Frame(record: bytes) })
+                state = .atFrame(try records.fixed(Frame.self, header))
                 break
             }
             if header.type == .failure { return .failure(try failure(header)) }
@@ -125,7 +125,7 @@ public final class StreamReader: RowSource {
     }
 
     private func readDone(_ header: RecordHeader) throws(ImageError) {
-        let counts = try records.fixed(header, RecordCounts.recordBytes) { (bytes) throws(StreamFault) in try RecordCounts(record: bytes) }
+        let counts = try records.fixed(RecordCounts.self, header)
         guard counts == streamCounts else {
             throw records.fault("DONE says \(counts.first) pictures and \(counts.second) failures, the stream held "
                 + "\(streamCounts.first) and \(streamCounts.second)")
@@ -184,7 +184,7 @@ public final class StreamReader: RowSource {
             switch header.type {
             case .frame:
                 if !trailingMetadata.isEmpty { throw records.fault("metadata between frames") }
-                return try begin(records.fixed(header, Frame.recordBytes) { (bytes) throws(StreamFault) in try Frame(record: bytes) })
+                return try begin(records.fixed(Frame.self, header))
             case .pictureEnd:
                 try endPicture(header)
                 return nil
@@ -263,7 +263,7 @@ public final class StreamReader: RowSource {
     }
 
     private func endPicture(_ header: RecordHeader) throws(ImageError) {
-        let counts = try records.fixed(header, RecordCounts.recordBytes) { (bytes) throws(StreamFault) in try RecordCounts(record: bytes) }
+        let counts = try records.fixed(RecordCounts.self, header)
         guard counts == pictureCounts else {
             throw records.fault("ENDI says \(counts.first) rows and \(counts.second) bytes, the picture held "
                 + "\(pictureCounts.first) and \(pictureCounts.second)")
@@ -297,10 +297,9 @@ public final class StreamReader: RowSource {
         if !header.type.isRepeatable && !metadataSeen.insert(header.type).inserted {
             throw records.fault("a second \(header.type.text)")
         }
-        let (sum, overflow) = metadataBytes.addingReportingOverflow(header.payloadBytes)
+        let before = min(metadataBytes, .max - Limits.metadataRecordBytes) + Limits.metadataRecordBytes
+        let (sum, overflow) = before.addingReportingOverflow(header.payloadBytes)
         metadataBytes = overflow ? .max : sum
-        // A record costs memory beside its payload.
-        metadataBytes = metadataBytes.addingReportingOverflow(Limits.metadataRecordBytes).overflow ? .max : metadataBytes + Limits.metadataRecordBytes
         do throws(ImageError) {
             try limits.check(.metadata, metadataBytes)
         } catch {

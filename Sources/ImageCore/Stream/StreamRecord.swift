@@ -55,13 +55,20 @@ struct RecordHeader {
     }
 }
 
+/// A record whose payload always has the same size.
+protocol FixedRecord {
+    static var recordBytes: Int { get }
+    /// `bytes`: as many.
+    init(record bytes: RawSpan) throws(StreamFault)
+}
+
 /// A rule of the format that a stream breaks.
 struct StreamFault: Error {
     let text: String
     init(_ text: String) { self.text = text }
 }
 
-extension ImageInfo {
+extension ImageInfo: FixedRecord {
     static let recordBytes = 48
 
     init(record bytes: RawSpan) throws(StreamFault) {
@@ -71,7 +78,6 @@ extension ImageInfo {
             }
             return value
         }
-        guard bytes.byteCount == Self.recordBytes else { throw StreamFault("IMAG of \(bytes.byteCount) bytes") }
         let model: ColorModel = try field("model", at: 8)
         var format = PixelFormat(model, alpha: try field("alpha", at: 9), sample: try field("sample", at: 10))
         format.subsampling = try field("subsampling", at: 11)
@@ -123,12 +129,12 @@ extension ImageInfo {
     }
 }
 
-extension Frame {
+extension Frame: FixedRecord {
     static let recordBytes = 16
 
     init(record bytes: RawSpan) throws(StreamFault) {
-        guard bytes.byteCount == Self.recordBytes, bytes.uint32(at: 4) == 0, bytes.uint64(at: 8) == 0 else {
-            throw StreamFault("FRAM: length or reserved bytes")
+        guard bytes.uint32(at: 4) == 0, bytes.uint64(at: 8) == 0 else {
+            throw StreamFault("FRAM: reserved bytes are not zero")
         }
         self.init(durationMilliseconds: bytes.uint32(at: 0))
     }
@@ -168,7 +174,7 @@ extension StreamFailure {
 }
 
 /// The two counts of ENDI (rows, pixel bytes) and of DONE (pictures complete, FAIL records).
-struct RecordCounts: Equatable {
+struct RecordCounts: Equatable, FixedRecord {
     static let recordBytes = 16
     var first: UInt64 = 0
     var second: UInt64 = 0
@@ -176,7 +182,6 @@ struct RecordCounts: Equatable {
     init() {}
 
     init(record bytes: RawSpan) throws(StreamFault) {
-        guard bytes.byteCount == Self.recordBytes else { throw StreamFault("counts of \(bytes.byteCount) bytes") }
         (first, second) = (bytes.uint64(at: 0), bytes.uint64(at: 8))
     }
 
