@@ -114,6 +114,9 @@ imgpipe_code imgpipe_jpeg_begin(
         jpeg->X_density = settings->density_x;
         jpeg->Y_density = settings->density_y;
     }
+    if (settings->progressive) jpeg_simple_progression(jpeg);
+    jpeg->optimize_coding = settings->optimize || settings->progressive;
+    jpeg->restart_in_rows = settings->restart_rows;
     jpeg_start_compress(jpeg, TRUE);
     return IMGPIPE_OK;
 }

@@ -91,6 +91,7 @@ imgpipe_code imgpipe_png_begin(
     if (settings->exif.count)
         png_set_eXIf_1(png, self->info, (png_uint_32)settings->exif.count, (png_bytep)(uintptr_t)settings->exif.bytes);
     if (settings->xmp.count) set_xmp(png, self->info, settings->xmp);
+    png_set_compression_level(png, settings->level);
     png_write_info(png, self->info);
     if (settings->sample_bytes == 2) png_set_swap(png);
     return IMGPIPE_OK;

@@ -23,8 +23,20 @@ public struct EncodeOptions: Sendable {
     public var quality = 80
     /// JPEG; nil: 4:2:0 below quality 90, else 4:4:4.
     public var subsampling: Subsampling?
+    /// JPEG: coarse to fine, in several scans.
+    public var isProgressive = false
+    /// JPEG: Huffman tables made for the picture.
+    public var optimizesTables = false
+    /// JPEG: rows of MCUs between restart markers, 0...65535; 0 none.
+    public var restartRows = 0
     /// WebP without loss.
     public var isLossless = false
+    /// WebP without loss but for a preprocessing of this strength: 0 (strongest) ... 100 (none).
+    public var nearLossless: Int?
+    /// PNG's level and WebP's method, on one scale: 0 (fastest) ... 9 (smallest). Nil: the libraries' own choice.
+    public var effort: Int?
+    /// PNG: zlib's level, 0...9; goes before `effort`.
+    public var compression: Int?
     /// What alpha is blended with where the format has none: 8-bit sRGB.
     public var background = (red: UInt8(255), green: UInt8(255), blue: UInt8(255))
 
@@ -40,24 +52,27 @@ public final class Encoder {
         (self.options, self.pool) = (options, pool)
     }
 
-    /// Reads all of `picture` and writes it upright to `sink`, not yet committed. Gives how many frames were left out: a still format
-    /// takes the first.
+    /// Reads all of `picture` and writes it upright to `sink`, not yet committed. Gives how many frames were left out: a format for
+    /// still pictures takes the first.
     @discardableResult
     public func encode(_ picture: any RowSource, to sink: any ByteSink) throws(ImageError) -> Int {
-        let picture = FirstFrame(picture, pool: pool)
+        let isAnimated = picture.info.frames != 1 && options.format == .webp
+        let first = isAnimated ? nil : FirstFrame(picture, pool: pool)
+        let picture = first ?? picture
         let format = Self.rowFormat(of: options.format, for: picture.info)
         let converted: any RowSource = format == picture.info.format
             ? picture : try Converter(picture, to: format, background: options.background, pool: pool)
         let rows = try upright(converted, pool: pool)
         let encoder: any RowSink
         switch options.format {
-        case .jpeg: encoder = try JPEGEncoder(sink, options)
-        case .png: encoder = try PNGEncoder(sink)
+        case .jpeg: encoder = try JPEGEncoder(sink, options, pool: pool)
+        case .png: encoder = try PNGEncoder(sink, options)
         case .pam: encoder = PAMEncoder(sink, pool: pool)
-        case .webp: encoder = WebPEncoder(sink, options, pool: pool)
+        case .webp: encoder = isAnimated
+            ? try WebPAnimationEncoder(sink, options, pool: pool) : WebPEncoder(sink, options, pool: pool)
         }
         try transfer(from: rows, to: encoder, pool: pool)
-        return picture.framesLeft
+        return first?.framesLeft ?? 0
     }
 
     /// The rows that a format takes of such a picture.

@@ -17,7 +17,14 @@ struct ImgEncode: FilterCommand {
     var quality = 80
     @Option(help: ArgumentHelp("Chroma of a JPEG: auto (420 below quality 90, else 444), 444, 422, 420, 440 or 411.", valueName: "name"))
     var subsampling: SubsamplingChoice = .auto
+    @Flag(help: "JPEG in several scans, coarse to fine.") var progressive = false
+    @Flag(help: "JPEG with Huffman tables made for the picture.") var optimize = false
+    @Option(help: ArgumentHelp("Restart markers in a JPEG, every n rows of MCUs.", valueName: "n")) var restart = 0
     @Flag(help: "WebP without loss.") var lossless = false
+    @Option(help: ArgumentHelp("WebP without loss but for a preprocessing, 0 (strongest) to 100 (none).", valueName: "n"))
+    var nearLossless: Int?
+    @Option(help: ArgumentHelp("Time spent for a smaller PNG or WebP, 0 (fastest) to 9 (smallest).", valueName: "n")) var effort: Int?
+    @Option(help: ArgumentHelp("zlib's level for a PNG, 0 to 9.", valueName: "n")) var compression: Int?
     @Option(help: ArgumentHelp("What alpha is blended with in a JPEG: white, black, #rrggbb or #rgb.", valueName: "color"))
     var background: BackgroundColor = .white
     @Option(name: .shortAndLong, help: ArgumentHelp("The output, a template for several: %n stem, %e extension, %f both, %d directory, %i number, %w %h size. Without it, or as -, standard output.", valueName: "path"))
@@ -32,13 +39,31 @@ struct ImgEncode: FilterCommand {
         output.map(FilePath.init(argument:)).flatMap { $0.isStandardStream ? nil : $0 }
     }
 
-    func filter(_ console: Console) throws(ImageError) -> ExitStatus {
-        guard (1...100).contains(quality) else { throw .usage("quality \(quality) is not in 1...100") }
+    private func encodeOptions() throws(ImageError) -> EncodeOptions {
+        for (name, value, range) in [
+            ("--quality", quality, 1...100), ("--restart", restart, 0...65535), ("--near-lossless", nearLossless, 0...100),
+            ("--effort", effort, 0...9), ("--compression", compression, 0...9),
+        ] as [(String, Int?, ClosedRange<Int>)] {
+            if let value, !range.contains(value) {
+                throw .usage("\(name) \(value) is not in \(range.lowerBound)...\(range.upperBound)")
+            }
+        }
         var options = EncodeOptions()
         options.quality = quality
         options.subsampling = subsampling.value
+        options.isProgressive = progressive
+        options.optimizesTables = optimize
+        options.restartRows = restart
         options.isLossless = lossless
+        options.nearLossless = nearLossless
+        options.effort = effort
+        options.compression = compression
         options.background = background.value
+        return options
+    }
+
+    func filter(_ console: Console) throws(ImageError) -> ExitStatus {
+        var options = try encodeOptions()
         let limits = try limitOptions.limits()
         let pool = BufferPool(limits: limits)
         let outputs = try Outputs(outputPath, format: format, mayReplace: !noClobber, pool: pool)
@@ -46,7 +71,7 @@ struct ImgEncode: FilterCommand {
         try stream.run(writesStream: false) { (source, name, number) throws(ImageError) in
             let target = try outputs.target(name: name, number: number, info: source.info)
             options.format = try outputs.format(of: target)
-            if lossless && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
+            if (lossless || nearLossless != nil) && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
             let sink = try outputs.open(target, options.format)
             let framesLeft = try Encoder(options, pool: pool).encode(source, to: sink)
             try outputs.finish(sink, target)

@@ -85,7 +85,7 @@ import Testing
         ("imgdecode photo.jpg | imgresize --filter no 8 | imgencode", 64, "imgresize: the value 'no' is invalid for '--filter <name>'; it is one of nearest, box, "),
         ("imgdecode photo.jpg | imgresize 0 | imgencode", 64, "imgresize: 0 is no geometry; see imgresize --help"),
         ("imgdecode photo.jpg | imgresize | imgencode", 64, "imgresize: missing expected argument"),
-        ("imgdecode photo.jpg | imgencode -q 101", 64, "imgencode: quality 101 is not in 1...100"),
+        ("imgdecode photo.jpg | imgencode -q 101", 64, "imgencode: --quality 101 is not in 1...100"),
         ("imgdecode photo.jpg | imgencode extra", 64, "imgencode: "),
         ("imgdecode none.jpg | imgresize 8 | imgencode", 66, "imgdecode: none.jpg: no such file or directory"),
         ("imgdecode . | imgresize 8 | imgencode", 66, "imgdecode: .: is a directory"),

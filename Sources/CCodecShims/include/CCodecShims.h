@@ -87,6 +87,8 @@ typedef struct {
     int color_space; /* of the rows: IMGPIPE_JPEG_GRAY, _RGB; written as gray or YCbCr */
     int quality;     /* 1..100 */
     int horizontal, vertical; /* luma sampling factors; chroma has 1 */
+    int progressive, optimize;
+    int restart_rows; /* rows of MCUs between restart markers, 0 none */
     uint16_t density_x, density_y; /* dots per inch; 0 unknown */
 } imgpipe_jpeg_settings;
 
@@ -150,6 +152,7 @@ typedef struct {
     uint32_t width, height;
     int gray, alpha;
     int sample_bytes; /* 1 or 2, little-endian */
+    int level; /* zlib's, 0..9 */
     uint32_t density_x, density_y; /* pixels per metre, 0 unknown */
     imgpipe_bytes icc;  /* none: NULL */
     imgpipe_bytes exif;

@@ -1,19 +1,20 @@
 import CCodecShims
 import ImageCore
 
-/// JPEG through libjpeg-turbo: baseline, by rows.
+/// JPEG through libjpeg-turbo, by rows; progressive or with tables of its own it is held as coefficients.
 final class JPEGEncoder: RowSink {
     private let jpeg: OpaquePointer
     private let output: CodecOutput
     private let options: EncodeOptions
+    private let pool: BufferPool
     private var rowBytes = 0
 
     /// The largest side of a JPEG in libjpeg: jmorecfg.h.
     static let maximumSide: UInt32 = 65500
 
-    init(_ sink: any ByteSink, _ options: EncodeOptions) throws(ImageError) {
+    init(_ sink: any ByteSink, _ options: EncodeOptions, pool: BufferPool) throws(ImageError) {
         guard let jpeg = imgpipe_jpeg_encoder_new() else { throw .internalError("out of memory") }
-        (self.jpeg, self.options) = (jpeg, options)
+        (self.jpeg, self.options, self.pool) = (jpeg, options, pool)
         output = CodecOutput(sink)
     }
 
@@ -28,6 +29,11 @@ final class JPEGEncoder: RowSink {
         guard max(info.width, info.height) <= Self.maximumSide else {
             throw .unsupported("\(info.width) x \(info.height) is more than a JPEG holds (\(Self.maximumSide) a side)")
         }
+        if options.isProgressive || options.optimizesTables {
+            // Two bytes a coefficient, and blocks of 16 at the edges.
+            let pixels = (UInt64(info.width) + 16) * (UInt64(info.height) + 16)
+            try pool.check(bytes: pixels * 2 * UInt64(info.format.channels))
+        }
         rowBytes = info.rowBytes
         // Dots per inch, 16 bits.
         func perInch(_ perMetre: UInt32) -> UInt16 { UInt16(clamping: (UInt64(perMetre) * 254 + 5000) / 10000) }
@@ -35,7 +41,8 @@ final class JPEGEncoder: RowSink {
             width: info.width, height: info.height,
             color_space: Int32(info.format.model == .gray ? IMGPIPE_JPEG_GRAY : IMGPIPE_JPEG_RGB),
             quality: Int32(options.quality), horizontal: Int32(subsampling.horizontal),
-            vertical: Int32(subsampling.vertical), density_x: perInch(info.density.x), density_y: perInch(info.density.y))
+            vertical: Int32(subsampling.vertical), progressive: options.isProgressive ? 1 : 0,
+            optimize: options.optimizesTables ? 1 : 0, restart_rows: Int32(options.restartRows), density_x: perInch(info.density.x), density_y: perInch(info.density.y))
         try check(imgpipe_jpeg_begin(jpeg, output.callbacks, &settings))
         let embedded = EmbeddedMetadata(metadata, info: info)
         try writeAPP1("Exif\0\0", embedded.exif)

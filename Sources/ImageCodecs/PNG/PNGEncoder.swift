@@ -5,11 +5,14 @@ import ImageCore
 final class PNGEncoder: RowSink {
     private let png: OpaquePointer
     private let output: CodecOutput
+    /// zlib's own default is 6.
+    private let level: Int32
     private var rowBytes = 0
 
-    init(_ sink: any ByteSink) throws(ImageError) {
+    init(_ sink: any ByteSink, _ options: EncodeOptions) throws(ImageError) {
         guard let png = imgpipe_png_encoder_new() else { throw .internalError("out of memory") }
         self.png = png
+        level = Int32(options.compression ?? options.effort ?? 6)
         output = CodecOutput(sink)
     }
 
@@ -39,6 +42,7 @@ final class PNGEncoder: RowSink {
         settings.gray = info.format.model == .gray ? 1 : 0
         settings.alpha = info.format.hasAlpha ? 1 : 0
         settings.sample_bytes = Int32(info.format.sample.byteCount)
+        settings.level = level
         settings.density_x = info.density.x
         settings.density_y = info.density.y
         return settings

@@ -16,12 +16,16 @@ final class WebPEncoder: RowSink {
     }
 
     func begin(_ info: ImageInfo, metadata: [MetadataRecord]) throws(ImageError) {
-        guard max(info.width, info.height) <= UInt32(WEBP_MAX_DIMENSION) else {
-            throw .unsupported("\(info.width) x \(info.height) is more than a WebP holds (\(WEBP_MAX_DIMENSION) a side)")
-        }
+        try Self.checkSize(info)
         (self.info, self.metadata) = (info, metadata)
         rows = HeldBuffer(try pool.lease(info.byteCount(rows: Int(info.height))))
         rowsDone = 0
+    }
+
+    static func checkSize(_ info: ImageInfo) throws(ImageError) {
+        guard max(info.width, info.height) <= UInt32(WEBP_MAX_DIMENSION) else {
+            throw .unsupported("\(info.width) x \(info.height) is more than a WebP holds (\(WEBP_MAX_DIMENSION) a side)")
+        }
     }
 
     func beginFrame(_ frame: Frame) throws(ImageError) {}
@@ -43,28 +47,9 @@ final class WebPEncoder: RowSink {
     }
 
     private func encode(to sink: any ByteSink) throws(ImageError) {
-        var config = WebPConfig()
-        var picture = WebPPicture()
-        guard WebPConfigInit(&config) != 0, WebPPictureInit(&picture) != 0 else {
-            throw .internalError("libwebp of another version")
-        }
+        var config = try WebPConfig(options)
+        var picture = try WebPPicture(rows!.start, info)
         defer { WebPPictureFree(&picture) }
-        config.quality = Float(options.quality)
-        if options.isLossless {
-            // For lossless, libwebp's quality is effort; this is cwebp's -z 6.
-            _ = WebPConfigLosslessPreset(&config, 6)
-            // Colour under full transparency is part of the picture.
-            config.exact = 1
-        }
-        picture.use_argb = options.isLossless ? 1 : 0
-        picture.width = Int32(info.width)
-        picture.height = Int32(info.height)
-        let start = rows!.start.assumingMemoryBound(to: UInt8.self)
-        let isImported =
-            info.format.hasAlpha
-            ? WebPPictureImportRGBA(&picture, start, Int32(info.rowBytes))
-            : WebPPictureImportRGB(&picture, start, Int32(info.rowBytes))
-        guard isImported != 0 else { throw Self.error(picture) }
         rows = nil
         let output = CodecOutput(sink)
         picture.writer = { bytes, count, picture in
@@ -72,18 +57,58 @@ final class WebPEncoder: RowSink {
             return output.write(UnsafeRawBufferPointer(start: bytes, count: count)) ? 1 : 0
         }
         picture.custom_ptr = Unmanaged.passUnretained(output).toOpaque()
+        picture.use_argb = config.lossless
         let isEncoded = withExtendedLifetime(output) { WebPEncode(&config, &picture) != 0 }
         guard isEncoded else {
-            throw picture.error_code == VP8_ENC_ERROR_BAD_WRITE ? output.writeError : Self.error(picture)
+            throw picture.error_code == VP8_ENC_ERROR_BAD_WRITE ? output.writeError : picture.error
+        }
+    }
+}
+
+extension WebPConfig {
+    init(_ options: EncodeOptions) throws(ImageError) {
+        self.init()
+        guard WebPConfigInit(&self) != 0 else { throw .internalError("libwebp of another version") }
+        quality = Float(options.quality)
+        if options.isLossless || options.nearLossless != nil {
+            // For lossless, libwebp's quality is effort too; a preset sets both. 6 is cwebp's default.
+            _ = WebPConfigLosslessPreset(&self, Int32(options.effort ?? 6))
+            near_lossless = Int32(options.nearLossless ?? 100)
+            // Colour under full transparency is part of the picture, where all of it is to be kept: libwebp does no near-lossless
+            // preprocessing beside this.
+            exact = near_lossless == 100 ? 1 : 0
+        } else if let effort = options.effort {
+            // 0...9 to 0...6.
+            method = Int32((effort * 6 + 4) / 9)
+        }
+    }
+}
+
+extension WebPPicture {
+    /// A copy of rows of RGB or RGBA.
+    init(_ rows: UnsafeMutableRawPointer, _ info: ImageInfo) throws(ImageError) {
+        self.init()
+        guard WebPPictureInit(&self) != 0 else { throw .internalError("libwebp of another version") }
+        use_argb = 1
+        width = Int32(info.width)
+        height = Int32(info.height)
+        let start = rows.assumingMemoryBound(to: UInt8.self)
+        let isImported =
+            info.format.hasAlpha
+            ? WebPPictureImportRGBA(&self, start, Int32(info.rowBytes)) : WebPPictureImportRGB(&self, start, Int32(info.rowBytes))
+        guard isImported != 0 else {
+            let error = error
+            WebPPictureFree(&self)
+            throw error
         }
     }
 
-    private static func error(_ picture: WebPPicture) -> ImageError {
-        switch picture.error_code {
+    var error: ImageError {
+        switch error_code {
         case VP8_ENC_ERROR_OUT_OF_MEMORY, VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY: .outOfMemory
         case VP8_ENC_ERROR_PARTITION0_OVERFLOW, VP8_ENC_ERROR_PARTITION_OVERFLOW, VP8_ENC_ERROR_FILE_TOO_BIG:
             .unsupported("the picture does not fit into a WebP at this quality")
-        default: .internalError("libwebp error \(picture.error_code.rawValue)")
+        default: .internalError("libwebp error \(error_code.rawValue)")
         }
     }
 }

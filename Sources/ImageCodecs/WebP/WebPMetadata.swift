@@ -2,11 +2,15 @@ import CWebPMux
 import ImageCore
 
 extension EmbeddedMetadata {
-    /// `file`, a still WebP, with this metadata in its container.
+    /// `file`, a WebP still or animated, with this metadata in its container.
     func added(toWebP file: [UInt8]) throws(ImageError) -> [UInt8] {
-        guard let mux = WebPMuxNew() else { throw .internalError("out of memory") }
+        let mux = file.withUnsafeBufferPointer { buffer in
+            var data = WebPData(bytes: buffer.baseAddress, size: buffer.count)
+            return WebPMuxCreate(&data, 1)
+        }
+        guard let mux else { throw .outOfMemory }
         defer { WebPMuxDelete(mux) }
-        var isGood = set(file) { WebPMuxSetImage(mux, $0, 1) }
+        var isGood = true
         for (name, chunk) in [("ICCP", icc), ("EXIF", exif), ("XMP ", xmp)] where !chunk.isEmpty {
             isGood = isGood && set(chunk) { WebPMuxSetChunk(mux, name, $0, 1) }
         }

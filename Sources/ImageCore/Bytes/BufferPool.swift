@@ -43,6 +43,12 @@ public final class BufferPool: Sendable {
     /// Bytes out on lease now.
     public var leasedBytes: Int { state.withLock { $0.leasedBytes } }
 
+    /// Throws `overLimit(.memory)` where a library would hold more than the pool has left.
+    package func check(bytes: UInt64) throws(ImageError) {
+        let sum = UInt64(leasedBytes) + bytes
+        if sum > UInt64(limitBytes) { throw .overLimit(.memory, value: sum, maximum: UInt64(limitBytes)) }
+    }
+
     /// A buffer of at least `byteCount` bytes, contents undefined; it goes back when the lease ends.
     /// Throws `overLimit(.memory)` when the pool may not grow that far.
     public func lease(_ byteCount: Int) throws(ImageError) -> BufferLease {
