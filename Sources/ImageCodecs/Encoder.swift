@@ -37,8 +37,8 @@ public struct EncodeOptions: Sendable {
     public var effort: Int?
     /// PNG: zlib's level, 0...9; goes before `effort`.
     public var compression: Int?
-    /// What alpha is blended with where the format has none: 8-bit sRGB.
-    public var background = (red: UInt8(255), green: UInt8(255), blue: UInt8(255))
+    /// What alpha is blended with where the format has none; its own alpha does not count.
+    public var background = Color.white
 
     public init() {}
 }

@@ -26,7 +26,7 @@ struct ImgEncode: FilterCommand {
     @Option(help: ArgumentHelp("Time spent for a smaller PNG or WebP, 0 (fastest) to 9 (smallest).", valueName: "n")) var effort: Int?
     @Option(help: ArgumentHelp("zlib's level for a PNG, 0 to 9.", valueName: "n")) var compression: Int?
     @Option(help: ArgumentHelp("What alpha is blended with in a JPEG: white, black, #rrggbb or #rgb.", valueName: "color"))
-    var background: BackgroundColor = .white
+    var background: Color = .white
     @Option(name: .shortAndLong, help: ArgumentHelp("The output, a template for several: %n stem, %e extension, %f both, %d directory, %i number, %w %h size. Without it, or as -, standard output.", valueName: "path"))
     var output: String?
     @Flag(help: "Fail where the output exists already.") var noClobber = false
@@ -58,7 +58,7 @@ struct ImgEncode: FilterCommand {
         options.nearLossless = nearLossless
         options.effort = effort
         options.compression = compression
-        options.background = background.value
+        options.background = background
         return options
     }
 
@@ -110,32 +110,6 @@ enum SubsamplingChoice: String, ExpressibleByArgument, CaseIterable {
         case .s420: .s420
         case .s440: .s440
         case .s411: .s411
-        }
-    }
-}
-
-struct BackgroundColor: ExpressibleByArgument {
-    let value: (red: UInt8, green: UInt8, blue: UInt8)
-
-    static let white = BackgroundColor(argument: "#ffffff")!
-
-    var defaultValueDescription: String { "white" }
-
-    init?(argument: String) {
-        switch argument.lowercased() {
-        case "white": value = (255, 255, 255)
-        case "black": value = (0, 0, 0)
-        default:
-            let digits = argument.dropFirst().compactMap { $0.isASCII ? $0.hexDigitValue : nil }
-            guard argument.first == "#", digits.count == argument.count - 1 else { return nil }
-            switch digits.count {
-            case 3: value = (UInt8(digits[0] * 17), UInt8(digits[1] * 17), UInt8(digits[2] * 17))
-            case 6:
-                value = (
-                    UInt8(digits[0] * 16 + digits[1]), UInt8(digits[2] * 16 + digits[3]), UInt8(digits[4] * 16 + digits[5])
-                )
-            default: return nil
-            }
         }
     }
 }

@@ -3,7 +3,7 @@ import TestPictures
 import Testing
 
 private func converted(
-    _ samples: [UInt8], _ from: PixelFormat, to: PixelFormat, background: (red: UInt8, green: UInt8, blue: UInt8) = (255, 255, 255)
+    _ samples: [UInt8], _ from: PixelFormat, to: PixelFormat, background: Color = .white
 ) throws -> [UInt8] {
     let pixels = samples.count / (from.channels * from.sample.byteCount)
     var picture = Picture(UInt32(pixels), 1, from)
@@ -29,7 +29,7 @@ private func converted(
     }
 
     @Test func alphaIsBlendedWithTheBackground() throws {
-        #expect(try converted([200, 100, 0, 255, 200, 100, 0, 0, 0, 0, 0, 128], .rgba, to: .rgb, background: (10, 20, 30))
+        #expect(try converted([200, 100, 0, 255, 200, 100, 0, 0, 0, 0, 0, 128], .rgba, to: .rgb, background: Color(red: 10, green: 20, blue: 30))
             == [200, 100, 0, 10, 20, 30, 5, 10, 15])
         let premultiplied = PixelFormat(.rgb, alpha: .premultiplied)
         #expect(try converted([100, 50, 0, 128], premultiplied, to: .rgba) == [199, 100, 0, 128])

@@ -25,5 +25,18 @@ final class FrameStore {
         (lease, start) = (nil, mapping)
     }
 
+    /// Reads all rows of the frame that `source` stands at, packed.
+    func fill(from source: any RowSource) throws(ImageError) {
+        let info = source.info
+        var done = 0
+        while done < Int(info.height) {
+            let at = start + done * info.rowBytes
+            var rows = MutableRawSpan(_unsafeStart: at, byteCount: min(info.bandBufferBytes, byteCount - done * info.rowBytes))
+            let count = try source.read(into: &rows)
+            guard count > 0 else { throw .internalError("a source ended before its last row") }
+            done += count
+        }
+    }
+
     deinit { if lease == nil { munmap(start, byteCount) } }
 }

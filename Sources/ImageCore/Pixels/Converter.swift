@@ -7,7 +7,7 @@
 /// - Premultiplied samples become straight.
 public final class Converter: RowSource {
     private let source: any RowSource
-    private let background: (red: UInt8, green: UInt8, blue: UInt8)
+    private let background: Color
     private let buffer: BufferLease
     private let upsampler: ChromaUpsampler?
 
@@ -18,7 +18,7 @@ public final class Converter: RowSource {
     /// `format`: packed, grey or RGB, alpha none or straight.
     public init(
         _ source: any RowSource, to format: PixelFormat,
-        background: (red: UInt8, green: UInt8, blue: UInt8) = (255, 255, 255), pool: BufferPool
+        background: Color = .white, pool: BufferPool
     ) throws(ImageError) {
         precondition(format.layout == .packed && format.model != .ycbcr && format.alpha != .premultiplied)
         (self.source, self.background) = (source, background)

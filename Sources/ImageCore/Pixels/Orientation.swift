@@ -68,19 +68,11 @@ public final class Orienter: RowSource {
         return next
     }
 
-    /// Reads the whole frame.
     private func hold() throws(ImageError) {
         let stored = source.info
-        if frame == nil { frame = try FrameStore(byteCount: stored.byteCount(rows: Int(stored.height)), pool: pool) }
-        let frame = frame!
-        var done = 0
-        while done < Int(stored.height) {
-            let at = frame.start + done * stored.rowBytes
-            var rows = MutableRawSpan(_unsafeStart: at, byteCount: min(stored.bandBufferBytes, frame.byteCount - done * stored.rowBytes))
-            let count = try source.read(into: &rows)
-            guard count > 0 else { throw .internalError("a source ended before its last row") }
-            done += count
-        }
+        let frame = if let frame { frame } else { try FrameStore(byteCount: stored.byteCount(rows: Int(stored.height)), pool: pool) }
+        self.frame = frame
+        try frame.fill(from: source)
     }
 
     public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {

@@ -1,7 +1,7 @@
 /// The size that a picture is to have, as ImageMagick writes it (cli.md).
 ///
 ///     800 or 800x   width     x600  height     800x600  the largest of the same aspect inside the box
-///     50%  50%x25%  of each side               suffixes: > only shrink   < only enlarge   ! ignore the aspect
+///     50%  50%x25%  of each side     suffixes: > only shrink   < only enlarge   ! ignore the aspect   ^ fill the box
 public struct Geometry: Equatable, Sendable {
     /// What each side is asked to be.
     public enum Request: Equatable, Sendable {
@@ -13,20 +13,29 @@ public struct Geometry: Equatable, Sendable {
 
     public var request: Request
     public var ignoresAspect = false
+    /// The smallest size of the same aspect that the box fits into, not the largest inside it.
+    public var coversBox = false
     /// Pictures that are larger than asked for stay as they are.
     public var neverShrinks = false
     /// Pictures that are smaller than asked for stay as they are.
     public var neverEnlarges = false
 
+    /// Width and height, where both are given in pixels.
+    public var box: (width: UInt32, height: UInt32)? {
+        guard case .box(let width?, let height?) = request else { return nil }
+        return (width, height)
+    }
+
     /// Nil when `text` is no geometry.
     public init?(_ text: String) {
         var rest = text[...]
         var isPercent = false
-        while let last = rest.last, "<>!%".contains(last) {
+        while let last = rest.last, "<>!%^".contains(last) {
             switch last {
             case ">": neverEnlarges = true
             case "<": neverShrinks = true
             case "!": ignoresAspect = true
+            case "^": coversBox = true
             default:
                 if isPercent { return nil }
                 isPercent = true
@@ -80,7 +89,7 @@ public struct Geometry: Equatable, Sendable {
             let (boxW, boxH) = (boxW.map(UInt64.init), boxH.map(UInt64.init))
             if ignoresAspect {
                 (newW, newH) = (boxW ?? w, boxH ?? h)
-            } else if let boxW, boxH.map({ boxW * h <= $0 * w }) ?? true {
+            } else if let boxW, boxH.map({ coversBox ? boxW * h >= $0 * w : boxW * h <= $0 * w }) ?? true {
                 (newW, newH) = (boxW, Self.rounded(h * boxW, over: w))
             } else {
                 (newW, newH) = (Self.rounded(w * boxH!, over: h), boxH!)

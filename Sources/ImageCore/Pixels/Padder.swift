@@ -1,0 +1,65 @@
+/// A picture on a larger ground of one colour.
+public final class Padder: RowSource {
+    private let source: any RowSource
+    private let offset: (x: Int, y: Int)
+    /// One row of the ground.
+    private let ground: [UInt8]
+    private let row: BufferLease
+    private var waiting = 0..<0
+    private var rowsDone = 0
+
+    public let info: ImageInfo
+    public var metadata: [MetadataRecord] { source.metadata }
+    public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
+
+    /// `source`: packed, upright rows, straight alpha, no larger than `width` x `height`; RGB unless the colour is grey, with alpha
+    /// unless it is opaque.
+    public init(
+        _ source: any RowSource, width: UInt32, height: UInt32, gravity: Gravity, color: Color, pool: BufferPool
+    ) throws(ImageError) {
+        self.source = source
+        var info = source.info
+        let place = gravity.offset(of: (info.width, info.height), in: (width, height))
+        offset = (Int(place.x), Int(place.y))
+        row = try pool.lease(info.bandBufferBytes)
+        (info.width, info.height, info.fullWidth, info.fullHeight) = (width, height, width, height)
+        self.info = info
+        let samples = (info.format.model == .gray ? [color.red] : [color.red, color.green, color.blue]) + (info.format.hasAlpha ? [color.alpha] : [])
+        let bytes = info.format.sample == .uint8 ? samples : samples.flatMap { [$0, $0] }
+        ground = (0..<Int(width)).flatMap { _ in bytes }
+    }
+
+    public func nextFrame() throws(ImageError) -> Frame? {
+        (waiting, rowsDone) = (0..<0, 0)
+        return try source.nextFrame()
+    }
+
+    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+        let most = min(bands.byteCount / info.rowBytes, Int(info.height) - rowsDone)
+        var done = 0
+        while done < most {
+            let isInside = (offset.y..<offset.y + Int(source.info.height)).contains(rowsDone)
+            if isInside && waiting.isEmpty {
+                if done > 0 { break }
+                let start = row.start
+                var bands = MutableRawSpan(_unsafeStart: start, byteCount: row.count)
+                let count = try source.read(into: &bands)
+                guard count > 0 else { throw .internalError("a source ended before its last row") }
+                waiting = 0..<count
+            }
+            let pixel = info.format.rowBytes(width: 1)
+            bands.withUnsafeMutableBytes { target in
+                let start = target.baseAddress! + done * info.rowBytes
+                ground.withUnsafeBytes { start.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+                if isInside {
+                    (start + offset.x * pixel).copyMemory(
+                        from: row.start + waiting.lowerBound * source.info.rowBytes, byteCount: source.info.rowBytes)
+                }
+            }
+            if isInside { waiting = waiting.lowerBound + 1..<waiting.upperBound }
+            done += 1
+            rowsDone += 1
+        }
+        return done
+    }
+}

@@ -1,0 +1,73 @@
+import ImageCore
+
+/// The stages between the picture that comes in and the one that goes out.
+struct Resizing {
+    let geometry: Geometry
+    let fit: ImgResize.Fit
+    let gravity: Gravity
+    let background: Color
+    let crop: Region?
+    let kernel: Kernel
+    let isLinear: Bool
+    let limits: Limits
+    let pool: BufferPool
+
+    func resized(_ source: any RowSource) throws(ImageError) -> any RowSource {
+        var rows = try cropped(source)
+        let info = rows.info
+        let size = try geometry.size(of: info, limits: limits)
+        if size != (info.width, info.height) {
+            rows = try Resizer(try packed(rows), width: size.width, height: size.height, kernel: kernel, isLinear: isLinear, pool: pool)
+            // Turning holds the picture: it is done here when the picture has become smaller, and else left to who comes after.
+            if UInt64(size.width) * UInt64(size.height) <= UInt64(info.width) * UInt64(info.height) { rows = try upright(rows, pool: pool) }
+        }
+        return switch fit {
+        case .inside, .fill: rows
+        case .cover: try covering(rows)
+        case .pad: try padded(rows)
+        }
+    }
+
+    /// Planes as RGB, and alpha straight where samples are to become light.
+    private func packed(_ rows: any RowSource) throws(ImageError) -> any RowSource {
+        var format = rows.info.format
+        if format.model == .ycbcr { format = format.packedRGB }
+        if isLinear && format.hasAlpha { format.alpha = .straight }
+        return format == rows.info.format ? rows : try Converter(rows, to: format, pool: pool)
+    }
+
+    private func cropped(_ source: any RowSource) throws(ImageError) -> any RowSource {
+        guard let crop else { return source }
+        let size = source.info.uprightSize
+        guard let region = crop.clipped(toWidth: size.width, height: size.height) else {
+            throw .usage("--crop lies outside of \(size.width) x \(size.height)")
+        }
+        return try Cropper(try packed(source), region, pool: pool)
+    }
+
+    /// Cut down to the box.
+    private func covering(_ source: any RowSource) throws(ImageError) -> any RowSource {
+        let rows = try upright(try packed(source), pool: pool)
+        let (info, box) = (rows.info, geometry.box!)
+        let (width, height) = (min(info.width, box.width), min(info.height, box.height))
+        if (width, height) == (info.width, info.height) { return rows }
+        if gravity == .smart { return try DetailCropper(rows, width: width, height: height, pool: pool) }
+        let place = gravity.offset(of: (width, height), in: (info.width, info.height))
+        return try Cropper(rows, Region(x: place.x, y: place.y, width: width, height: height), pool: pool)
+    }
+
+    /// Filled up to the box.
+    private func padded(_ source: any RowSource) throws(ImageError) -> any RowSource {
+        let rows = try upright(try packed(source), pool: pool)
+        let (info, box) = (rows.info, geometry.box!)
+        let (width, height) = (max(info.width, box.width), max(info.height, box.height))
+        if (width, height) == (info.width, info.height) { return rows }
+        try limits.check(width: width, height: height)
+        // The colour must have a place in the rows.
+        let format = PixelFormat(
+            info.format.model == .gray && background.isGray ? .gray : .rgb,
+            alpha: info.format.hasAlpha || background.alpha < 255 ? .straight : .none, sample: info.format.sample)
+        let converted: any RowSource = format == info.format ? rows : try Converter(rows, to: format, pool: pool)
+        return try Padder(converted, width: width, height: height, gravity: gravity, color: background, pool: pool)
+    }
+}
