@@ -28,11 +28,12 @@ let package = Package(
         .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "CWebPDemux", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "CWebPMux", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
+        .systemLibrary(name: "CLCMS", pkgConfig: "lcms2", providers: [.apt(["liblcms2-dev"])]),
         .target(name: "CCodecShims", dependencies: ["CJPEG", "CPNG"], cSettings: c),
         .target(name: "CPlatformShims", cSettings: c),
         .target(name: "ImageCore", dependencies: ["CPlatformShims"], swiftSettings: swift),
         .target(
-            name: "ImageCodecs", dependencies: ["ImageCore", "CCodecShims", "CWebP", "CWebPDemux", "CWebPMux"],
+            name: "ImageCodecs", dependencies: ["ImageCore", "CCodecShims", "CWebP", "CWebPDemux", "CWebPMux", "CLCMS"],
             swiftSettings: swift),
         .target(
             name: "FilterSupport",

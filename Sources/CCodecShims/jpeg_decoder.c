@@ -216,6 +216,7 @@ imgpipe_code imgpipe_jpeg_read_header(
     header->color_space = color_space_of(jpeg->jpeg_color_space);
     header->components = jpeg->num_components;
     header->progressive = jpeg_has_multiple_scans(jpeg);
+    header->adobe = jpeg->saw_Adobe_marker;
     if (jpeg->saw_JFIF_marker) {
         header->density_unit = jpeg->density_unit;
         header->density_x = jpeg->X_density;

@@ -24,6 +24,8 @@ public struct DecodeOptions: Sendable {
     }
 
     public var orientation = Orientation.keep
+    /// Samples are made sRGB; else a profile goes along.
+    public var convertsToSRGB = false
     public var limits = Limits()
 
     public init() {}

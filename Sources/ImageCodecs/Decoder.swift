@@ -7,6 +7,7 @@ public final class Decoder {
     private let options: DecodeOptions
     /// Of the picture last opened.
     private var format: FileSignature?
+    private var profileIsBroken = false
     private lazy var jpeg = JPEGDecoder(pool: pool, options: options)
     private lazy var png = PNGDecoder(pool: pool, options: options)
     private lazy var pnm = PNMDecoder(pool: pool, options: options)
@@ -33,9 +34,21 @@ public final class Decoder {
             throw source.waitingCount == 0
                 ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG, WebP or PNM begins like this")
         }
-        let wanted = options.format(from: rows.info.format)
-        let converted: any RowSource = wanted == rows.info.format ? rows : try Converter(rows, to: wanted, pool: pool)
+        profileIsBroken = false
+        let colored = try inSRGB(rows)
+        let wanted = options.format(from: colored.info.format)
+        let converted: any RowSource = wanted == colored.info.format ? colored : try Converter(colored, to: wanted, pool: pool)
         return options.orientation == .apply ? try upright(converted, pool: pool) : converted
+    }
+
+    /// Where that is asked for, samples made sRGB; a profile that does not serve is dropped.
+    private func inSRGB(_ rows: any RowSource) throws(ImageError) -> any RowSource {
+        guard options.convertsToSRGB, rows.metadata[.icc] != nil else { return rows }
+        let packed: any RowSource =
+            rows.info.format.layout == .planar ? try Converter(rows, to: rows.info.format.packedRGB, pool: pool) : rows
+        if let converter = ColorConverter(packed) { return converter }
+        profileIsBroken = true
+        return WithoutProfile(packed)
     }
 
     /// What was odd about the picture last opened, but harmed no pixel; complete when its rows are read.
@@ -48,5 +61,20 @@ public final class Decoder {
     }
 
     /// What of the picture last opened could not be taken along; complete when its rows are read.
-    public var warnings: [String] { format == .png ? png.warnings : [] }
+    public var warnings: [String] {
+        (format == .png ? png.warnings : []) + (profileIsBroken ? ["its ICC profile cannot be used; taken as sRGB"] : [])
+    }
+}
+
+/// A picture without the profile that came with it.
+private final class WithoutProfile: RowSource {
+    private let source: any RowSource
+
+    init(_ source: any RowSource) { self.source = source }
+
+    var info: ImageInfo { source.info }
+    var metadata: [MetadataRecord] { source.metadata.filter { $0.type != .icc } }
+    var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
+    func nextFrame() throws(ImageError) -> Frame? { try source.nextFrame() }
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int { try source.read(into: &bands) }
 }

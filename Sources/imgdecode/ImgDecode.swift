@@ -15,6 +15,8 @@ struct ImgDecode: FilterCommand {
     var pixels: Pixels?
     @Option(help: ArgumentHelp("Bits of a sample: native, 8 or 16.", valueName: "bits"))
     var depth: Depth = .native
+    @Option(help: ArgumentHelp("keep (an ICC profile goes along) or srgb (samples are made sRGB, and the profile is gone).", valueName: "what"))
+    var color: ColorChoice = .keep
     @Option(help: ArgumentHelp("What is done about an orientation in EXIF: keep (a later filter makes the picture upright), apply (here), ignore.", valueName: "what"))
     var orient: Orient = .keep
     @Option(name: .customLong("files0-from"), help: ArgumentHelp("Read names from this file, each ended by NUL; - is standard input.", valueName: "file"))
@@ -25,6 +27,7 @@ struct ImgDecode: FilterCommand {
     @Argument(help: "Files to decode.") var files: [String] = []
 
     enum Pixels: String, ExpressibleByArgument, CaseIterable { case native, gray, rgb, rgba }
+    enum ColorChoice: String, ExpressibleByArgument, CaseIterable { case keep, srgb }
     enum Orient: String, ExpressibleByArgument, CaseIterable { case keep, apply, ignore }
     enum Depth: String, ExpressibleByArgument, CaseIterable { case native, eight = "8", sixteen = "16" }
 
@@ -39,6 +42,7 @@ struct ImgDecode: FilterCommand {
         case .rgba: options.pixels = .rgba
         }
         options.orientation = orient == .keep ? .keep : orient == .apply ? .apply : .ignore
+        options.convertsToSRGB = color == .srgb
         options.sample = depth == .eight ? .uint8 : depth == .sixteen ? .uint16 : nil
 
         let pool = BufferPool(limits: options.limits)

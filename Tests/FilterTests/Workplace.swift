@@ -88,6 +88,7 @@ final class Workplace {
         try! FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         atexit { try? FileManager.default.removeItem(at: Workplace.pictures) }
         try! ppm(320, 200).write(to: directory.appendingPathComponent("photo.ppm"))
+        try! ppm(320, 200, maximum: 65535).write(to: directory.appendingPathComponent("deep.ppm"))
         let outcome = try! sh(
             """
             set -e
@@ -96,26 +97,30 @@ final class Workplace {
             cjpeg -quality 90 -grayscale photo.ppm > gray.jpg
             pnmtopng photo.ppm > photo.png
             pnmtopng -interlace photo.ppm > interlaced.png
-            pamdepth 65535 photo.ppm | pnmtopng > deep.png
+            pnmtopng deep.ppm > deep.png
             ppmtopgm photo.ppm > mask.pgm
             pnmtopng -alpha=mask.pgm photo.ppm > alpha.png
             cwebp -quiet photo.png -o photo.webp
-            rm photo.ppm mask.pgm
+            rm photo.ppm deep.ppm mask.pgm
             """, [], in: directory)
         precondition(outcome.status == 0, "the test pictures could not be made: \(outcome.errors)")
         return directory
     }()
 
     /// A smooth picture with some noise.
-    static func ppm(_ width: Int, _ height: Int) -> Data {
-        var data = Data("P6\n\(width) \(height)\n255\n".utf8)
+    static func ppm(_ width: Int, _ height: Int, maximum: Int = 255) -> Data {
+        var data = Data("P6\n\(width) \(height)\n\(maximum)\n".utf8)
         var random: UInt32 = 1
         for y in 0..<height {
             for x in 0..<width {
                 for c in 0..<3 {
                     random = random &* 1_664_525 &+ 1_013_904_223
                     let value = 120 + 90 * sin(Double(x) / 31 + Double(c)) * cos(Double(y) / (17 + Double(c))) + Double(random >> 28)
-                    data.append(UInt8(value))
+                    if maximum > 255 {
+                        data.append(contentsOf: [UInt8(value), UInt8(truncatingIfNeeded: random >> 20)])
+                    } else {
+                        data.append(UInt8(value))
+                    }
                 }
             }
         }

@@ -44,6 +44,7 @@ typedef struct {
     int components;
     int horizontal[4], vertical[4]; /* sampling factors */
     int progressive;                /* or any other kind that has several scans: held whole */
+    int adobe;                      /* an Adobe marker: CMYK is inverted */
     int density_unit;               /* 0 none, 1 per inch, 2 per centimetre */
     int density_x, density_y;
     uint64_t coefficient_bytes;     /* what libjpeg holds of a picture with several scans */

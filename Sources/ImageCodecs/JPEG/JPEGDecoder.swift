@@ -15,6 +15,7 @@ public final class JPEGDecoder: RowSource {
     /// CMYK rows on their way to RGB, or one row of MCUs on its way to bands.
     private var scratch: HeldBuffer?
     private var planes: JPEGPlanes?
+    private var cmyk: CMYKConverter?
 
     public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
     public private(set) var metadata: [MetadataRecord] = []
@@ -77,8 +78,11 @@ public final class JPEGDecoder: RowSource {
         info.density = (
             UInt32((Double(header.density_x) * perMetre).rounded()), UInt32((Double(header.density_y) * perMetre).rounded())
         )
+        cmyk = nil
         if output == IMGPIPE_JPEG_CMYK {
-            // The profile is CMYK's: it does not fit the rows that leave here.
+            // The profile is CMYK's: it serves here, and does not fit the rows that leave.
+            cmyk = metadata[.icc].flatMap { CMYKConverter($0, isInverted: header.adobe != 0) }
+            if cmyk != nil { info.color = .sRGB(.rgb) }
             metadata.removeAll { $0.type == .icc }
         }
         if format.layout == .planar { planes = try JPEGPlanes(header, pool: pool) }
@@ -131,7 +135,8 @@ public final class JPEGDecoder: RowSource {
         return done
     }
 
-    /// CMYK as every writer but the specification stores it, inverted; RGB by the formula that djpeg has: c x k / 255, rounded.
+    /// Through the profile where there is one. Else CMYK as every writer but the specification stores it, inverted, and RGB by the
+    /// formula that djpeg has: c x k / 255, rounded.
     private func readCMYK(into start: UnsafeMutablePointer<UInt8>, rows: Int) throws(ImageError) -> Int {
         let width = Int(info.width)
         if scratch == nil { scratch = HeldBuffer(try pool.lease(width * 4)) }
@@ -139,6 +144,10 @@ public final class JPEGDecoder: RowSource {
         for y in 0..<rows {
             _ = try readRows(into: row, rowBytes: width * 4, rows: 1)
             let target = start + y * width * 3
+            if let cmyk {
+                cmyk.convert(row, to: target, pixels: width)
+                continue
+            }
             for x in 0..<width {
                 let k = Int(row[4 * x + 3])
                 for c in 0..<3 {
