@@ -26,6 +26,8 @@ public struct DecodeOptions: Sendable {
     public var orientation = Orientation.keep
     /// Samples are made sRGB; else a profile goes along.
     public var convertsToSRGB = false
+    /// Of an animation only the first frame.
+    public var takesFirstFrameOnly = false
     public var limits = Limits()
 
     public init() {}

@@ -15,6 +15,7 @@ struct ImgDecode: FilterCommand {
     var pixels: Pixels?
     @Option(help: ArgumentHelp("Bits of a sample: native, 8 or 16.", valueName: "bits"))
     var depth: Depth = .native
+    @Option(help: ArgumentHelp("Frames of an animation: all or first.", valueName: "which")) var frames: Frames = .all
     @Option(help: ArgumentHelp("keep (an ICC profile goes along) or srgb (samples are made sRGB, and the profile is gone).", valueName: "what"))
     var color: ColorChoice = .keep
     @Option(help: ArgumentHelp("What is done about an orientation in EXIF: keep (a later filter makes the picture upright), apply (here), ignore.", valueName: "what"))
@@ -27,6 +28,7 @@ struct ImgDecode: FilterCommand {
     @Argument(help: "Files to decode.") var files: [String] = []
 
     enum Pixels: String, ExpressibleByArgument, CaseIterable { case native, gray, rgb, rgba }
+    enum Frames: String, ExpressibleByArgument, CaseIterable { case all, first }
     enum ColorChoice: String, ExpressibleByArgument, CaseIterable { case keep, srgb }
     enum Orient: String, ExpressibleByArgument, CaseIterable { case keep, apply, ignore }
     enum Depth: String, ExpressibleByArgument, CaseIterable { case native, eight = "8", sixteen = "16" }
@@ -42,6 +44,7 @@ struct ImgDecode: FilterCommand {
         case .rgba: options.pixels = .rgba
         }
         options.orientation = orient == .keep ? .keep : orient == .apply ? .apply : .ignore
+        options.takesFirstFrameOnly = frames == .first
         options.convertsToSRGB = color == .srgb
         options.sample = depth == .eight ? .uint8 : depth == .sixteen ? .uint16 : nil
 

@@ -161,7 +161,9 @@ public final class JPEGDecoder: RowSource {
     /// What was odd, but harmed no pixel.
     var remarks: [String] {
         let text = String(cString: imgpipe_jpeg_warning(jpeg))
-        return text.isEmpty ? [] : [lowered(text)]
+        let isPlainCMYK = [IMGPIPE_JPEG_CMYK, IMGPIPE_JPEG_YCCK].contains(Int(header.color_space)) && cmyk == nil
+        return (text.isEmpty ? [] : [lowered(text)])
+            + (isPlainCMYK ? ["CMYK without a profile that serves; made RGB by the usual formula"] : [])
     }
 
     private func check(_ code: imgpipe_code) throws(ImageError) {
