@@ -6,19 +6,42 @@ import Testing
 /// Straightforward resampling in Double, one sample at a time: what separable, streaming, single-precision code is held against.
 /// Own formulas, from the definitions: a window of the stretched kernel around the centre, edges repeated, weights normalised.
 enum Reference {
-    static func lanczos3(_ x: Double) -> Double {
+    /// The filters as their papers write them, and how far they reach.
+    static func kernel(_ kernel: Kernel) -> (reach: Double, value: (Double) -> Double) {
         func sinc(_ x: Double) -> Double { x == 0 ? 1 : sin(.pi * x) / (.pi * x) }
-        return abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0
+        func lanczos(_ a: Double) -> (Double) -> Double { { abs($0) < a ? sinc($0) * sinc($0 / a) : 0 } }
+        switch kernel {
+        case .nearest: return (0, { _ in 1 })
+        case .box: return (0.5, { abs($0) <= 0.5 ? 1 : 0 })
+        case .triangle: return (1, { max(0, 1 - abs($0)) })
+        case .catmullrom:
+            // Keys 1981 with a = -1/2.
+            return (2, { x in
+                let x = abs(x)
+                return x < 1 ? 1.5 * x * x * x - 2.5 * x * x + 1 : x < 2 ? -0.5 * x * x * x + 2.5 * x * x - 4 * x + 2 : 0
+            })
+        case .mitchell:
+            // Mitchell and Netravali 1988, (B, C) = (1/3, 1/3), multiplied out.
+            return (2, { x in
+                let x = abs(x)
+                return x < 1 ? (7 * x * x * x - 12 * x * x + 16.0 / 3) / 6
+                    : x < 2 ? (-7.0 / 3 * x * x * x + 12 * x * x - 20 * x + 32.0 / 3) / 6 : 0
+            })
+        case .lanczos2: return (2, lanczos(2))
+        case .lanczos3: return (3, lanczos(3))
+        }
     }
 
-    static func resample(_ samples: [Double], to count: Int) -> [Double] {
+    static func resample(_ samples: [Double], to count: Int, _ kernel: Kernel) -> [Double] {
         let scale = Double(samples.count) / Double(count)
         let stretch = max(scale, 1)
         return (0..<count).map { output in
             let center = (Double(output) + 0.5) * scale - 0.5
+            if kernel == .nearest { return samples[min(Int(center + 0.5), samples.count - 1)] }
+            let (reach, value) = Self.kernel(kernel)
             var (sum, weights) = (0.0, 0.0)
-            for i in Int(floor(center - 3 * stretch))...Int(ceil(center + 3 * stretch)) {
-                let weight = lanczos3((Double(i) - center) / stretch)
+            for i in Int(floor(center - reach * stretch))...Int(ceil(center + reach * stretch)) {
+                let weight = value((Double(i) - center) / stretch)
                 sum += weight * samples[min(max(i, 0), samples.count - 1)]
                 weights += weight
             }
@@ -27,7 +50,7 @@ enum Reference {
     }
 
     /// Samples of `picture` resized, rounded and clamped.
-    static func resize(_ picture: Picture, _ width: Int, _ height: Int) -> [Int] {
+    static func resize(_ picture: Picture, _ width: Int, _ height: Int, _ kernel: Kernel = .lanczos3) -> [Int] {
         let format = picture.info.format
         let (w, h, channels) = (Int(picture.info.width), Int(picture.info.height), format.channels)
         let maximum = Double(format.sample.maximum)
@@ -39,8 +62,8 @@ enum Reference {
             }
         }
         for c in 0..<channels {
-            let rows = (0..<h).flatMap { y in resample(Array(planes[c][y * w..<(y + 1) * w]), to: width) }
-            let columns = (0..<width).map { x in resample((0..<h).map { rows[$0 * width + x] }, to: height) }
+            let rows = (0..<h).flatMap { y in resample(Array(planes[c][y * w..<(y + 1) * w]), to: width, kernel) }
+            let columns = (0..<width).map { x in resample((0..<h).map { rows[$0 * width + x] }, to: height, kernel) }
             planes[c] = (0..<width * height).map { columns[$0 % width][$0 / width] }
         }
         return (0..<width * height).flatMap { i in
@@ -96,6 +119,19 @@ func resized(_ picture: Picture, _ width: UInt32, _ height: UInt32, kernel: Kern
             let mean = errors.reduce(0) { $0 + $1 * $1 } / Double(errors.count)
             let psnr = mean == 0 ? .infinity : 10 * log10(pow(Double(format.sample.maximum), 2) / mean)
             #expect(psnr >= 55, "\(psnr) dB, \(width)x\(height) to \(newWidth)x\(newHeight)")
+        }
+    }
+
+    @Test(arguments: Kernel.allCases)
+    func everyKernelEqualsTheReference(_ kernel: Kernel) throws {
+        for format in [PixelFormat.rgb, PixelFormat(.gray, alpha: .straight, sample: .uint16)] {
+            for (width, height, newWidth, newHeight) in Self.sizes {
+                var picture = Picture(width, height, format, seed: 7)
+                if format.hasAlpha { picture.raiseAlpha() }
+                let result = integers(try resized(picture, newWidth, newHeight, kernel: kernel))
+                let expected = Reference.resize(picture, Int(newWidth), Int(newHeight), kernel)
+                #expect(zip(result, expected).allSatisfy { abs($0 - $1) <= 1 }, "\(format.sample) \(width)x\(height) to \(newWidth)x\(newHeight)")
+            }
         }
     }
 
