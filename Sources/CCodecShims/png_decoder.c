@@ -138,6 +138,13 @@ imgpipe_code imgpipe_png_read_header(
     header->density_x = png_get_x_pixels_per_meter(png, info);
     header->density_y = png_get_y_pixels_per_meter(png, info);
 
+    int intent;
+    header->srgb = png_get_sRGB(png, info, &intent) != 0;
+    if (!png_get_gAMA(png, info, &header->gamma)) header->gamma = 0;
+    double *c = header->chromaticities;
+    if (!png_get_cHRM(png, info, &c[0], &c[1], &c[2], &c[3], &c[4], &c[5], &c[6], &c[7]))
+        memset(c, 0, sizeof header->chromaticities);
+
     int type = png_get_color_type(png, info);
     header->gray = !(type & PNG_COLOR_MASK_COLOR);
     header->alpha = (type & PNG_COLOR_MASK_ALPHA) || png_get_valid(png, info, PNG_INFO_tRNS);

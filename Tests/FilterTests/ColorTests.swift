@@ -48,6 +48,34 @@ import Testing
         #expect(outcome.text.contains("maxval 65535") && outcome.text.contains("RGB_ALPHA") && !outcome.text.contains("same"), "\(outcome.text)\(outcome.errors)")
     }
 
+    /// gAMA of 1: samples are light, and half of the light is 188 in sRGB (IEC 61966-2-1). 0.45455 is sRGB as files write it.
+    @Test func colorThatAPNGStatesBecomesAProfile() throws {
+        let outcome = try place.sh(
+            """
+            pgmmake 0.50196 4 4 > gray.pgm; ppmmake '#808080' 4 4 > rgb.ppm
+            for name in gray.pgm rgb.ppm; do
+                for gamma in 1.0 0.45455; do
+                    pnmtopng -force -gamma $gamma $name > a.png
+                    imgdecode --color srgb a.png | imgencode -f pam | tail -c 1 | od -An -tu1
+                    imgdecode a.png | imgencode > a.jpg; rm -f icc; djpeg -icc icc a.jpg > none; [ -s icc ] && echo profile
+                    imgdecode a.png | imgencode > b.jpg; cmp a.jpg b.jpg
+                done
+            done
+            # The primaries of Adobe RGB (1998): white, red, green, blue, in 1/100000.
+            djpeg photo.jpg | pnmtopng -force -gamma 0.45455 | python3 -c '
+            import struct, sys, zlib
+            png = sys.stdin.buffer.read()
+            chunk = b"cHRM" + struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
+            sys.stdout.buffer.write(png[:33] + struct.pack(">I", 32) + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[33:])
+            ' > wide.png
+            imgdecode wide.png | imgencode > a.jpg; djpeg -icc wide.icc a.jpg > none; pngtopnm wide.png > wide.ppm
+            pamtotiff wide.ppm > wide.tif; tificc -b -t1 -i wide.icc wide.tif o.tif > log 2>&1 || cat log; tifftopnm o.tif > theirs.ppm 2> log
+            imgdecode --color srgb wide.png | imgencode -f pam | pamtopnm > ours.ppm
+            pamarith -difference ours.ppm theirs.ppm | pamsumm -max -brief; cmp -s ours.ppm wide.ppm && echo same
+            """)
+        #expect(outcome.text == " 188\nprofile\n 128\n 188\nprofile\n 128\n0\n", "\(outcome.text)\(outcome.errors)")
+    }
+
     @Test func aBrokenProfileIsAWarningAndDropped() throws {
         let outcome = try place.sh(
             """

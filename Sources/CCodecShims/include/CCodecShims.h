@@ -112,6 +112,9 @@ typedef struct {
     int sample_bytes;       /* 1 or 2, little-endian, after expansion */
     int depth;              /* significant bits of a source sample */
     int interlaced, animated;
+    int srgb;               /* an sRGB chunk */
+    double gamma;           /* of gAMA, 0 without one */
+    double chromaticities[8]; /* of cHRM: x, y of white, red, green, blue; 0 without one */
     uint32_t density_x, density_y; /* pixels per metre, 0 unknown */
 } imgpipe_png_header;
 

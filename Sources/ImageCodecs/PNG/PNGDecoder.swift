@@ -42,11 +42,25 @@ public final class PNGDecoder: RowSource {
         try check(imgpipe_png_start(png, info.rowBytes))
         metadata = try records()
         if options.orientation != .ignore { info.setOrientation(from: metadata) }
+        setColor(header)
         trailingMetadata = []
         rowsLeft = Int(info.height)
         hasFrame = true
         if header.interlaced != 0 { try readWhole() }
         return self
+    }
+
+    /// What sRGB, gAMA and cHRM say, where no profile says it: PNG 3rd edition, 11.3.2. Other colour than sRGB becomes a profile.
+    private func setColor(_ header: imgpipe_png_header) {
+        guard metadata[.icc] == nil, header.srgb != 0 || header.gamma > 0 else { return }
+        let c = header.chromaticities
+        let stated = StatedColor(
+            gamma: header.gamma, white: (c.0, c.1), red: (c.2, c.3), green: (c.4, c.5), blue: (c.6, c.7))
+        if header.srgb != 0 || stated.isSRGB {
+            info.color = .sRGB(info.format.model)
+        } else if let profile = stated.profile(isGray: info.format.model == .gray) {
+            metadata.append(MetadataRecord(.icc, profile))
+        }
     }
 
     private func records() throws(ImageError) -> [MetadataRecord] {
