@@ -21,6 +21,17 @@ public protocol RowSource: AnyObject {
     var trailingMetadata: [MetadataRecord] { get }
 }
 
+extension RowSource {
+    /// Reads the next rows to `start`, which has room for `byteCount` bytes, at least a band; how many came, at least one. For a caller
+    /// that knows there are more.
+    func readRows(to start: UnsafeMutableRawPointer, byteCount: Int) throws(ImageError) -> Int {
+        var bands = MutableRawSpan(_unsafeStart: start, byteCount: byteCount)
+        let rows = try read(into: &bands)
+        guard rows > 0 else { throw .internalError("a source ended before its last row") }
+        return rows
+    }
+}
+
 /// Where rows go: the stream writer, an encoder. The order is that of `RowSource`.
 public protocol RowSink: AnyObject {
     func begin(_ info: ImageInfo, metadata: [MetadataRecord]) throws(ImageError)

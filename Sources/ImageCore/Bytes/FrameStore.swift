@@ -30,11 +30,8 @@ final class FrameStore {
         let info = source.info
         var done = 0
         while done < Int(info.height) {
-            let at = start + done * info.rowBytes
-            var rows = MutableRawSpan(_unsafeStart: at, byteCount: min(info.bandBufferBytes, byteCount - done * info.rowBytes))
-            let count = try source.read(into: &rows)
-            guard count > 0 else { throw .internalError("a source ended before its last row") }
-            done += count
+            let at = done * info.rowBytes
+            done += try source.readRows(to: start + at, byteCount: min(info.bandBufferBytes, byteCount - at))
         }
     }
 

@@ -105,8 +105,7 @@ final class ChromaUpsampler {
             let alpha = channels == 4 ? Int32(pixel[3]) : maximum
             func sample(_ c: Int) -> Int32 {
                 guard info.format.alpha == .premultiplied else { return Int32(pixel[c]) }
-                // 65535 x 65535 is more than 32 bits hold.
-                return alpha == 0 ? 0 : Int32(min(Int(maximum), (Int(pixel[c]) * Int(maximum) + Int(alpha) / 2) / Int(alpha)))
+                return Int32(Converter.straight(Int(pixel[c]), Int(alpha), Int(maximum)))
             }
             Self.convert(sample(0), sample(1), sample(2), to: out + channels * x)
             if channels == 4 { out[4 * x + 3] = pixel[3] }

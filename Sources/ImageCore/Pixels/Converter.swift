@@ -121,8 +121,9 @@ public final class Converter: RowSource {
         return To(truncatingIfNeeded: From.bitWidth < To.bitWidth ? sample * 257 : (sample * 255 + 32767) / 65535)
     }
 
+    /// A premultiplied sample without its alpha, rounded.
     @inline(__always)
-    private static func straight(_ sample: Int, _ alpha: Int, _ maximum: Int) -> Int {
+    static func straight(_ sample: Int, _ alpha: Int, _ maximum: Int) -> Int {
         alpha == 0 ? 0 : min(maximum, (sample * maximum + alpha / 2) / alpha)
     }
 

@@ -41,11 +41,7 @@ public final class Padder: RowSource {
             let isInside = (offset.y..<offset.y + Int(source.info.height)).contains(rowsDone)
             if isInside && waiting.isEmpty {
                 if done > 0 { break }
-                let start = row.start
-                var bands = MutableRawSpan(_unsafeStart: start, byteCount: row.count)
-                let count = try source.read(into: &bands)
-                guard count > 0 else { throw .internalError("a source ended before its last row") }
-                waiting = 0..<count
+                waiting = 0..<(try source.readRows(to: row.start, byteCount: row.count))
             }
             let pixel = info.format.rowBytes(width: 1)
             bands.withUnsafeMutableBytes { target in

@@ -98,11 +98,7 @@ public final class Resizer: RowSource {
     }
 
     private func fetch() throws(ImageError) {
-        let start = input.start
-        var bands = MutableRawSpan(_unsafeStart: start, byteCount: input.count)
-        let rows = try source.read(into: &bands)
-        guard rows > 0 else { throw .internalError("a source ended before its last row") }
-        inputRows = 0..<rows
+        inputRows = 0..<(try source.readRows(to: input.start, byteCount: input.count))
     }
 
     /// The next input row as premultiplied Floats at `target`.
