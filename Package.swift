@@ -29,11 +29,14 @@ let package = Package(
         .systemLibrary(name: "CWebPDemux", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "CWebPMux", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "CLCMS", pkgConfig: "lcms2", providers: [.apt(["liblcms2-dev"])]),
+        .systemLibrary(name: "CMD", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CCodecShims", dependencies: ["CJPEG", "CPNG"], cSettings: c),
         .target(name: "CPlatformShims", cSettings: c),
         .target(name: "ImageCore", dependencies: ["CPlatformShims"], swiftSettings: swift),
         .target(
-            name: "ImageCodecs", dependencies: ["ImageCore", "CCodecShims", "CWebP", "CWebPDemux", "CWebPMux", "CLCMS"],
+            name: "ImageCodecs",
+            dependencies: ["ImageCore", "CCodecShims", "CWebP", "CWebPDemux", "CWebPMux", "CLCMS", "CMD", "CZlib"],
             swiftSettings: swift),
         .target(
             name: "FilterSupport",

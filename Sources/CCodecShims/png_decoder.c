@@ -7,8 +7,6 @@
 #include "CCodecShims.h"
 #include "guard.h"
 
-enum { KEPT_CHUNKS = 8 };
-
 struct imgpipe_png_decoder {
     png_structp png;
     png_infop info;
@@ -21,6 +19,8 @@ struct imgpipe_png_decoder {
     uint8_t chunk_head[8];  /* length and type of the next one, as far as they were read */
     unsigned chunk_head_bytes;
     size_t max_chunk;       /* of one that is no IDAT */
+    int (*chunk)(void *context, const char *type, const uint8_t *bytes, size_t count);
+    int bad_checksum;       /* of the chunk at hand */
     char message[200];
     char warning[200];
 };
@@ -39,6 +39,7 @@ static void error_exit(png_structp png, png_const_charp text) {
 static void keep_warning(png_structp png, png_const_charp text) {
     imgpipe_png_decoder *self = png_get_error_ptr(png);
     snprintf(self->warning, sizeof self->warning, "%s", text);
+    if (strstr(text, "CRC error")) self->bad_checksum = 1;
     /* The one ancillary chunk whose loss changes pixels. */
     if (strcmp(text, "tRNS: CRC error") == 0) error_exit(png, text);
 }
@@ -83,6 +84,16 @@ static void read_input(png_structp png, png_bytep target, size_t count) {
     }
 }
 
+/* Metadata that is read by the caller: libpng bounds each chunk, but not all of them together. */
+static int take_chunk(png_structp png, png_unknown_chunkp chunk) {
+    imgpipe_png_decoder *self = png_get_user_chunk_ptr(png);
+    int is_bad = self->bad_checksum;
+    self->bad_checksum = 0;
+    if (is_bad) return 1;
+    if (self->chunk(self->input.context, (const char *)chunk->name, chunk->data, chunk->size)) fail(self, IMGPIPE_CALLBACK);
+    return 1;
+}
+
 imgpipe_png_decoder *imgpipe_png_decoder_new(void) {
     return calloc(1, sizeof(imgpipe_png_decoder));
 }
@@ -98,7 +109,9 @@ void imgpipe_png_decoder_free(imgpipe_png_decoder *self) {
 }
 
 imgpipe_code imgpipe_png_read_header(
-    imgpipe_png_decoder *self, imgpipe_input input, size_t max_metadata, imgpipe_png_header *header) {
+    imgpipe_png_decoder *self, imgpipe_input input,
+    int (*chunk)(void *context, const char *type, const uint8_t *bytes, size_t count), size_t max_chunk,
+    imgpipe_png_header *header) {
     drop(self);
     self->failure = IMGPIPE_OK;
     self->message[0] = self->warning[0] = 0;
@@ -106,7 +119,9 @@ imgpipe_code imgpipe_png_read_header(
     self->left = 0;
     self->chunk_left = 8; /* the signature */
     self->chunk_head_bytes = 0;
-    self->max_chunk = max_metadata;
+    self->max_chunk = max_chunk;
+    self->chunk = chunk;
+    self->bad_checksum = 0;
     GUARD(self);
     self->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, self, error_exit, keep_warning);
     self->info = self->png ? png_create_info_struct(self->png) : NULL;
@@ -115,16 +130,14 @@ imgpipe_code imgpipe_png_read_header(
     png_infop info = self->info;
     png_set_read_fn(png, self, read_input);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* ours are judged by the caller */
-    /* libpng bounds each chunk and the number of those it keeps, so together these are the bound. */
-    png_set_chunk_malloc_max(png, max_metadata / KEPT_CHUNKS);
-    png_set_chunk_cache_max(png, KEPT_CHUNKS);
-    png_byte text[] = "tEXt\0zTXt\0sPLT";
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, text, 3);
+    png_set_chunk_malloc_max(png, max_chunk);
+    png_byte taken[] = "eXIf\0tEXt\0zTXt\0iTXt\0cICP\0acTL";
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_ALWAYS, taken, 6);
+    png_set_read_user_chunk_fn(png, self, take_chunk);
+    png_byte unused[] = "sPLT";
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, unused, 1);
     /* Decoders that check only what they need accept a bad checksum in a chunk that they drop; libpng warns and drops it. */
     png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
-    /* acTL: this is an animation of which we give the default image. */
-    png_byte animation[] = "acTL";
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_ALWAYS, animation, 1);
     png_read_info(png, info);
 
     memset(header, 0, sizeof *header);
@@ -133,8 +146,6 @@ imgpipe_code imgpipe_png_read_header(
     header->depth = png_get_bit_depth(png, info);
     if (png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE) header->depth = 8;
     header->interlaced = png_get_interlace_type(png, info) != PNG_INTERLACE_NONE;
-    png_unknown_chunkp unknown = NULL;
-    header->animated = png_get_unknown_chunks(png, info, &unknown) > 0;
     header->density_x = png_get_x_pixels_per_meter(png, info);
     header->density_y = png_get_y_pixels_per_meter(png, info);
 
@@ -163,27 +174,14 @@ imgpipe_code imgpipe_png_start(imgpipe_png_decoder *self, size_t row_bytes) {
     return IMGPIPE_OK;
 }
 
-imgpipe_code imgpipe_png_metadata(
-    imgpipe_png_decoder *self, imgpipe_bytes *icc, imgpipe_bytes *exif, imgpipe_bytes *xmp) {
+imgpipe_code imgpipe_png_profile(imgpipe_png_decoder *self, imgpipe_bytes *icc) {
     GUARD(self);
     memset(icc, 0, sizeof *icc);
-    memset(exif, 0, sizeof *exif);
-    memset(xmp, 0, sizeof *xmp);
     png_charp name = NULL;
     png_bytep bytes = NULL;
     png_uint_32 count = 0;
     int method = 0;
     if (png_get_iCCP(self->png, self->info, &name, &method, &bytes, &count)) *icc = (imgpipe_bytes){bytes, count};
-    if (png_get_eXIf_1(self->png, self->info, &count, &bytes)) *exif = (imgpipe_bytes){bytes, count};
-    png_textp texts = NULL;
-    int texts_count = 0;
-    png_get_text(self->png, self->info, &texts, &texts_count);
-    for (int i = 0; i < texts_count; i++) {
-        if (!texts[i].key || strcmp(texts[i].key, "XML:com.adobe.xmp") != 0) continue;
-        size_t n = texts[i].itxt_length ? texts[i].itxt_length : texts[i].text_length;
-        *xmp = (imgpipe_bytes){(const uint8_t *)texts[i].text, n};
-        break;
-    }
     return IMGPIPE_OK;
 }
 

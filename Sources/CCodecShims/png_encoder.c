@@ -54,15 +54,18 @@ void imgpipe_png_encoder_free(imgpipe_png_encoder *self) {
     free(self);
 }
 
-/* XMP goes into an iTXt, uncompressed so that it can be found without a decoder. */
-static void set_xmp(png_structp png, png_infop info, imgpipe_bytes xmp) {
-    char *text = malloc(xmp.count + 1);
-    if (!text) return;
-    memcpy(text, xmp.bytes, xmp.count);
-    text[xmp.count] = 0;
-    png_text entry = {.compression = PNG_ITXT_COMPRESSION_NONE, .key = "XML:com.adobe.xmp", .text = text, .lang = "", .lang_key = ""};
-    png_set_text(png, info, &entry, 1);
-    free(text);
+static void set_palette(png_structp png, png_infop info, imgpipe_bytes colors) {
+    png_color palette[PNG_MAX_PALETTE_LENGTH];
+    png_byte alpha[PNG_MAX_PALETTE_LENGTH];
+    int count = (int)(colors.count / 4), transparent = 0;
+    for (int i = 0; i < count && i < PNG_MAX_PALETTE_LENGTH; i++) {
+        const uint8_t *color = colors.bytes + 4 * i;
+        palette[i] = (png_color){color[0], color[1], color[2]};
+        alpha[i] = color[3];
+        if (alpha[i] != 255) transparent = i + 1;
+    }
+    png_set_PLTE(png, info, palette, count);
+    if (transparent) png_set_tRNS(png, info, alpha, transparent, NULL);
 }
 
 imgpipe_code imgpipe_png_begin(
@@ -80,20 +83,30 @@ imgpipe_code imgpipe_png_begin(
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     /* What libpng finds odd about a profile is no reason to have no picture. */
     png_set_benign_errors(png, 1);
-    int type = (settings->gray ? 0 : PNG_COLOR_MASK_COLOR) | (settings->alpha ? PNG_COLOR_MASK_ALPHA : 0);
+    int type = settings->palette.count ? PNG_COLOR_TYPE_PALETTE
+        : (settings->gray ? 0 : PNG_COLOR_MASK_COLOR) | (settings->alpha ? PNG_COLOR_MASK_ALPHA : 0);
     png_set_IHDR(
-        png, self->info, settings->width, settings->height, settings->sample_bytes * 8, type, PNG_INTERLACE_NONE,
+        png, self->info, settings->width, settings->height, settings->depth, type, PNG_INTERLACE_NONE,
         PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (settings->palette.count) set_palette(png, self->info, settings->palette);
     if (settings->density_x && settings->density_y)
         png_set_pHYs(png, self->info, settings->density_x, settings->density_y, PNG_RESOLUTION_METER);
+    if (settings->srgb) png_set_sRGB(png, self->info, PNG_sRGB_INTENT_PERCEPTUAL);
     if (settings->icc.count)
         png_set_iCCP(png, self->info, "icc", PNG_COMPRESSION_TYPE_BASE, settings->icc.bytes, (png_uint_32)settings->icc.count);
-    if (settings->exif.count)
-        png_set_eXIf_1(png, self->info, (png_uint_32)settings->exif.count, (png_bytep)(uintptr_t)settings->exif.bytes);
-    if (settings->xmp.count) set_xmp(png, self->info, settings->xmp);
     png_set_compression_level(png, settings->level);
+    png_write_info_before_PLTE(png, self->info);
+    if (settings->code_points.count)
+        png_write_chunk(png, (png_const_bytep) "cICP", settings->code_points.bytes, settings->code_points.count);
     png_write_info(png, self->info);
-    if (settings->sample_bytes == 2) png_set_swap(png);
+    if (settings->depth == 16) png_set_swap(png);
+    if (settings->depth < 8) png_set_packing(png);
+    return IMGPIPE_OK;
+}
+
+imgpipe_code imgpipe_png_write_chunk(imgpipe_png_encoder *self, const char *type, const uint8_t *bytes, size_t count) {
+    GUARD(self);
+    png_write_chunk(self->png, (png_const_bytep)type, bytes, count);
     return IMGPIPE_OK;
 }
 

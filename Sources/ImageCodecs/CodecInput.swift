@@ -10,7 +10,8 @@ final class CodecInput {
     /// How many of the source's waiting bytes the decoder was given.
     private var given = 0
     private var fault: ImageError?
-    var takeMarker: (_ code: Int32, _ bytes: UnsafeRawBufferPointer) throws(ImageError) -> Void = { _, _ in }
+    /// Given each piece of metadata: a JPEG's marker, or the letters of a PNG's chunk.
+    var takeMetadata: (_ code: UInt32, _ bytes: UnsafeRawBufferPointer) throws(ImageError) -> Void = { _, _ in }
 
     func open(_ source: ByteSource) {
         self.source = source
@@ -38,9 +39,9 @@ final class CodecInput {
         return given
     }
 
-    func marker(_ code: Int32, _ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
+    func metadata(_ code: UInt32, _ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         do throws(ImageError) {
-            try takeMarker(code, UnsafeRawBufferPointer(start: bytes, count: count))
+            try takeMetadata(code, UnsafeRawBufferPointer(start: bytes, count: count))
             return 0
         } catch {
             fault = error

@@ -26,6 +26,8 @@ public struct DecodeOptions: Sendable {
     public var orientation = Orientation.keep
     /// Samples are made sRGB; else a profile goes along.
     public var convertsToSRGB = false
+    /// The file itself goes along, behind the rows, while these are its picture.
+    public var carriesFile = false
     /// Of an animation only the first frame.
     public var takesFirstFrameOnly = false
     public var limits = Limits()

@@ -8,6 +8,7 @@ public final class Decoder {
     /// Of the picture last opened.
     private var format: FileSignature?
     private var profileIsBroken = false
+    private var fileIsTooLarge = false
     private lazy var jpeg = JPEGDecoder(pool: pool, options: options)
     private lazy var png = PNGDecoder(pool: pool, options: options)
     private lazy var pnm = PNMDecoder(pool: pool, options: options)
@@ -20,8 +21,10 @@ public final class Decoder {
     /// Reads the header of the picture in `source`; its rows come from the result, which is valid until the next `open`.
     /// Throws `damaged` for an empty or unknown input, `unsupported` for a known format that is not ours.
     public func open(_ source: ByteSource) throws(ImageError) -> any RowSource {
+        if options.carriesFile { source.keepCopy(limitBytes: Int(clamping: options.limits.metadata)) }
+        fileIsTooLarge = false
         try source.prefetch(FileSignature.headBytes)
-        let rows: any RowSource
+        var rows: any RowSource
         format = FileSignature(source.waiting)
         switch format {
         case .jpeg: rows = try jpeg.open(source)
@@ -35,15 +38,29 @@ public final class Decoder {
                 ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG, WebP or PNM begins like this")
         }
         profileIsBroken = false
+        if options.carriesFile { rows = CarriedFile(rows, source) { [unowned self] in fileIsTooLarge = true } }
         let colored = try inSRGB(rows)
         let wanted = options.format(from: colored.info.format)
         let converted: any RowSource = wanted == colored.info.format ? colored : try Converter(colored, to: wanted, pool: pool)
-        return options.orientation == .apply ? try upright(converted, pool: pool) : converted
+        let turned = options.orientation == .apply ? try upright(converted, pool: pool) : converted
+        return isAltered(rows, colored, turned) ? AlteredPicture(turned) : turned
     }
 
-    /// Where that is asked for, samples made sRGB; a profile that does not serve is dropped.
+    /// Whether `last` shows another picture than the file does: not when only its samples are written otherwise.
+    private func isAltered(_ first: any RowSource, _ colored: any RowSource, _ last: any RowSource) -> Bool {
+        let (before, after) = (first.info, last.info)
+        // An animation is more than its first frame, and a picture that is not turned not what others show.
+        if options.takesFirstFrameOnly || options.orientation == .ignore || (format == .png && png.isAnimated) { return true }
+        return colored !== first || before.orientation != after.orientation || after.depth < before.depth
+            || (after.format.model == .gray && before.format.model != .gray) || (before.format.hasAlpha && !after.format.hasAlpha)
+    }
+
+    /// Where that is asked for, or where colour is to become grey or grey colour, for which a profile does not serve any more, samples
+    /// made sRGB; a profile that cannot be used is dropped.
     private func inSRGB(_ rows: any RowSource) throws(ImageError) -> any RowSource {
-        guard options.convertsToSRGB, rows.metadata[.icc] != nil else { return rows }
+        let model = rows.info.format.model
+        let changesModel = (options.format(from: rows.info.format).model == .gray) != (model == .gray)
+        guard options.convertsToSRGB || changesModel, rows.metadata[.icc] != nil else { return rows }
         let packed: any RowSource =
             rows.info.format.layout == .planar ? try Converter(rows, to: rows.info.format.packedRGB, pool: pool) : rows
         if let converter = ColorConverter(packed) { return converter }
@@ -63,6 +80,7 @@ public final class Decoder {
     /// What of the picture last opened could not be taken along; complete when its rows are read.
     public var warnings: [String] {
         (format == .png ? png.warnings : []) + (profileIsBroken ? ["its ICC profile cannot be used; taken as sRGB"] : [])
+            + (fileIsTooLarge ? ["the file is more than the \(options.limits.metadata) bytes of --max-metadata, and is not carried"] : [])
     }
 }
 
@@ -77,4 +95,30 @@ private final class WithoutProfile: RowSource {
     var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
     func nextFrame() throws(ImageError) -> Frame? { try source.nextFrame() }
     func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int { try source.read(into: &bands) }
+}
+
+/// A picture with the file that it comes from behind its rows.
+private final class CarriedFile: RowSource {
+    private let picture: any RowSource
+    private let source: ByteSource
+    private let isTooLarge: () -> Void
+    private var file: [UInt8]?
+
+    init(_ picture: any RowSource, _ source: ByteSource, isTooLarge: @escaping () -> Void) {
+        (self.picture, self.source, self.isTooLarge) = (picture, source, isTooLarge)
+    }
+
+    var info: ImageInfo { picture.info }
+    var metadata: [MetadataRecord] { picture.metadata }
+    var trailingMetadata: [MetadataRecord] { picture.trailingMetadata + (file.map { [MetadataRecord(.file, $0)] } ?? []) }
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int { try picture.read(into: &bands) }
+
+    func nextFrame() throws(ImageError) -> Frame? {
+        if let frame = try picture.nextFrame() { return frame }
+        // What stands behind the picture belongs to the file.
+        try source.drain()
+        file = source.takeCopy()
+        if file == nil { isTooLarge() }
+        return nil
+    }
 }

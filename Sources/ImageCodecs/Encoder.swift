@@ -16,6 +16,27 @@ public enum EncodedFormat: String, CaseIterable, Sendable {
     }
 }
 
+extension EncodedFormat {
+    /// As pictures of it say where they come from.
+    public var source: SourceFormat {
+        switch self {
+        case .jpeg: .jpeg
+        case .png: .png
+        case .webp: .webp
+        case .pam: .pnm
+        }
+    }
+
+    /// What the format has no place for.
+    public var metadataWithoutPlace: [(type: FourCC, name: String)] {
+        switch self {
+        case .jpeg, .png: []
+        case .webp: [(.iptc, "IPTC"), (.text, "text")]
+        case .pam: [(.icc, "ICC profile"), (.exif, "EXIF"), (.xmp, "XMP"), (.iptc, "IPTC"), (.text, "text")]
+        }
+    }
+}
+
 /// What an encoder is told.
 public struct EncodeOptions: Sendable {
     public var format = EncodedFormat.jpeg
@@ -35,12 +56,29 @@ public struct EncodeOptions: Sendable {
     public var nearLossless: Int?
     /// PNG's level and WebP's method, on one scale: 0 (fastest) ... 9 (smallest). Nil: the libraries' own choice.
     public var effort: Int?
+    /// Lossy WebP: quality of alpha, 0...100; 100 is exact.
+    public var alphaQuality = 100
     /// PNG: zlib's level, 0...9; goes before `effort`.
     public var compression: Int?
+    /// PNG: the most colours of a palette, 2...256, made for the picture where it has more; nil: a palette only where it is exact.
+    public var paletteColors: Int?
+    /// PNG: bits of a sample. Nil: the fewest that hold the picture exactly, grey and palettes among them; else the picture's channels
+    /// stay.
+    public var sample: SampleType?
     /// What alpha is blended with where the format has none; its own alpha does not count.
     public var background = Color.white
 
     public init() {}
+}
+
+/// What became of a picture beside the file.
+public struct EncodeReport: Sendable {
+    /// Frames that the format has no place for: it takes the first.
+    public var framesLeft = 0
+    /// Metadata that the format has no place for, or not for so much of it.
+    public var leftOut: [String] = []
+    /// The file is one that would show the picture of its source: nothing but the encoding changed.
+    public var showsItsSource = true
 }
 
 /// Writes pictures of one format to sinks, one after another.
@@ -52,38 +90,64 @@ public final class Encoder {
         (self.options, self.pool) = (options, pool)
     }
 
-    /// Reads all of `picture` and writes it upright to `sink`, not yet committed. Gives how many frames were left out: a format for
-    /// still pictures takes the first.
-    @discardableResult
-    public func encode(_ picture: any RowSource, to sink: any ByteSink) throws(ImageError) -> Int {
+    /// Reads all of `picture` and writes it upright to `sink`, not yet committed.
+    public func encode(_ picture: any RowSource, to sink: any ByteSink) throws(ImageError) -> EncodeReport {
         let isAnimated = picture.info.frames != 1 && options.format == .webp
         let first = isAnimated ? nil : FirstFrame(picture, pool: pool)
-        let picture = first ?? picture
-        let format = Self.rowFormat(of: options.format, for: picture.info)
-        let converted: any RowSource = format == picture.info.format
-            ? picture : try Converter(picture, to: format, background: options.background, pool: pool)
-        let rows = try upright(converted, pool: pool)
-        let encoder: any RowSink
+        let rows = try prepared(first ?? picture)
+        var report = EncodeReport()
         switch options.format {
-        case .jpeg: encoder = try JPEGEncoder(sink, options, pool: pool)
-        case .png: encoder = try PNGEncoder(sink, options)
-        case .pam: encoder = PAMEncoder(sink, pool: pool)
-        case .webp: encoder = isAnimated
-            ? try WebPAnimationEncoder(sink, options, pool: pool) : WebPEncoder(sink, options, pool: pool)
+        case .jpeg:
+            let encoder = try JPEGEncoder(sink, options, pool: pool)
+            try transfer(from: rows, to: encoder, pool: pool)
+            report.leftOut = encoder.leftOut
+        case .png:
+            let (rows, coding) = try coded(rows)
+            let encoder = try PNGEncoder(sink, options, coding)
+            try transfer(from: rows, to: encoder, pool: pool)
+            report.leftOut = encoder.leftOut
+        case .pam: try transfer(from: rows, to: PAMEncoder(sink, pool: pool), pool: pool)
+        case .webp:
+            let encoder: any RowSink = isAnimated
+                ? try WebPAnimationEncoder(sink, options, pool: pool) : WebPEncoder(sink, options, pool: pool)
+            try transfer(from: rows, to: encoder, pool: pool)
         }
-        try transfer(from: rows, to: encoder, pool: pool)
-        return first?.framesLeft ?? 0
+        report.framesLeft = first?.framesLeft ?? 0
+        report.showsItsSource = report.framesLeft == 0 && !(rows is AlteredPicture)
+        return report
+    }
+
+    /// `picture` as rows that the format takes, upright.
+    private func prepared(_ picture: any RowSource) throws(ImageError) -> any RowSource {
+        let before = picture.info
+        let format = Self.rowFormat(of: options, for: before)
+        var rows = picture
+        // A profile of grey serves no RGB: its curve is applied first.
+        if before.format.model == .gray && format.model == .rgb { rows = ColorConverter(rows) ?? rows }
+        if format != before.format { rows = try Converter(rows, to: format, background: options.background, pool: pool) }
+        rows = try upright(rows, pool: pool)
+        let isAltered = before.orientation != 1 || (before.format.hasAlpha && !format.hasAlpha)
+        return isAltered ? AlteredPicture(rows) : rows
+    }
+
+    /// Rows of a PNG, and how they are to be written.
+    private func coded(_ rows: any RowSource) throws(ImageError) -> (rows: any RowSource, coding: PNGCoding) {
+        if let colorCount = options.paletteColors { return try PNGReducer.quantized(rows, colorCount: colorCount, pool: pool) }
+        return options.sample == nil ? try PNGReducer.reduced(rows, pool: pool) : (rows, .direct)
     }
 
     /// The rows that a format takes of such a picture.
-    static func rowFormat(of format: EncodedFormat, for info: ImageInfo) -> PixelFormat {
+    private static func rowFormat(of options: EncodeOptions, for info: ImageInfo) -> PixelFormat {
         let model: ColorModel = info.format.model == .gray ? .gray : .rgb
         let alpha: Alpha = info.format.hasAlpha ? .straight : .none
-        switch format {
+        // Rows that a filter has carried with more bits than the picture had go back to what holds it.
+        let exactSample: SampleType = info.depth > 8 ? info.format.sample : .uint8
+        switch options.format {
         case .jpeg: return PixelFormat(model)
         case .webp: return PixelFormat(.rgb, alpha: alpha)
-        // Rows that a filter has carried with more bits than the picture had go back to what holds it.
-        case .png, .pam: return PixelFormat(model, alpha: alpha, sample: info.depth > 8 ? info.format.sample : .uint8)
+        case .png where options.paletteColors != nil: return PixelFormat(model, alpha: alpha)
+        case .png: return PixelFormat(model, alpha: alpha, sample: options.sample ?? exactSample)
+        case .pam: return PixelFormat(model, alpha: alpha, sample: exactSample)
         }
     }
 }

@@ -24,7 +24,7 @@ public protocol RowSource: AnyObject {
 extension RowSource {
     /// Reads the next rows to `start`, which has room for `byteCount` bytes, at least a band; how many came, at least one. For a caller
     /// that knows there are more.
-    func readRows(to start: UnsafeMutableRawPointer, byteCount: Int) throws(ImageError) -> Int {
+    package func readRows(to start: UnsafeMutableRawPointer, byteCount: Int) throws(ImageError) -> Int {
         var bands = MutableRawSpan(_unsafeStart: start, byteCount: byteCount)
         let rows = try read(into: &bands)
         guard rows > 0 else { throw .internalError("a source ended before its last row") }

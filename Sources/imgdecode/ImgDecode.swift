@@ -20,6 +20,7 @@ struct ImgDecode: FilterCommand {
     var color: ColorChoice = .keep
     @Option(help: ArgumentHelp("What is done about an orientation in EXIF: keep (a later filter makes the picture upright), apply (here), ignore.", valueName: "what"))
     var orient: Orient = .keep
+    @Flag(help: "Send each file itself along, for imgencode --if-smaller.") var carryFile = false
     @Option(name: .customLong("files0-from"), help: ArgumentHelp("Read names from this file, each ended by NUL; - is standard input.", valueName: "file"))
     var files0From: String?
     @Flag(name: .shortAndLong, help: "Say what is odd about a file, though its pixels are whole.")
@@ -46,6 +47,7 @@ struct ImgDecode: FilterCommand {
         options.orientation = orient == .keep ? .keep : orient == .apply ? .apply : .ignore
         options.takesFirstFrameOnly = frames == .first
         options.convertsToSRGB = color == .srgb
+        options.carriesFile = carryFile
         options.sample = depth == .eight ? .uint8 : depth == .sixteen ? .uint16 : nil
 
         let pool = BufferPool(limits: options.limits)

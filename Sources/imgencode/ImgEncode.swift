@@ -23,10 +23,17 @@ struct ImgEncode: FilterCommand {
     @Flag(help: "WebP without loss.") var lossless = false
     @Option(help: ArgumentHelp("WebP without loss but for a preprocessing, 0 (strongest) to 100 (none).", valueName: "n"))
     var nearLossless: Int?
+    @Option(help: ArgumentHelp("Quality of alpha in a lossy WebP, 0 to 100 (exact).", valueName: "n")) var alphaQuality = 100
     @Option(help: ArgumentHelp("Time spent for a smaller PNG or WebP, 0 (fastest) to 9 (smallest).", valueName: "n")) var effort: Int?
     @Option(help: ArgumentHelp("zlib's level for a PNG, 0 to 9.", valueName: "n")) var compression: Int?
+    @Option(defaultAsFlag: 256, help: ArgumentHelp("PNG of at most so many colours, 2 to 256, 256 when none is said, chosen for the picture.", valueName: "colors"))
+    var palette: Int?
+    @Option(help: ArgumentHelp("Bits of a PNG's samples: auto (the fewest that hold the picture, grey and palettes among them), 8 or 16.", valueName: "bits"))
+    var depth: Depth = .auto
     @Option(help: ArgumentHelp("What alpha is blended with in a JPEG: white, black, #rrggbb or #rgb.", valueName: "color"))
     var background: Color = .white
+    @Flag(help: "Write the file that the picture comes from, where that is smaller and nothing but the encoding changed. imgdecode --carry-file sends it.")
+    var ifSmaller = false
     @Option(name: .shortAndLong, help: ArgumentHelp("The output, a template for several: %n stem, %e extension, %f both, %d directory, %i number, %w %h size. Without it, or as -, standard output.", valueName: "path"))
     var output: String?
     @Flag(help: "Fail where the output exists already.") var noClobber = false
@@ -42,7 +49,8 @@ struct ImgEncode: FilterCommand {
     private func encodeOptions() throws(ImageError) -> EncodeOptions {
         for (name, value, range) in [
             ("--quality", quality, 1...100), ("--restart", restart, 0...65535), ("--near-lossless", nearLossless, 0...100),
-            ("--effort", effort, 0...9), ("--compression", compression, 0...9),
+            ("--effort", effort, 0...9), ("--compression", compression, 0...9), ("--alpha-quality", alphaQuality, 0...100),
+            ("--palette", palette, 2...256),
         ] as [(String, Int?, ClosedRange<Int>)] {
             if let value, !range.contains(value) {
                 throw .usage("\(name) \(value) is not in \(range.lowerBound)...\(range.upperBound)")
@@ -58,6 +66,9 @@ struct ImgEncode: FilterCommand {
         options.nearLossless = nearLossless
         options.effort = effort
         options.compression = compression
+        options.alphaQuality = alphaQuality
+        options.paletteColors = palette
+        options.sample = depth.value
         options.background = background
         return options
     }
@@ -68,19 +79,23 @@ struct ImgEncode: FilterCommand {
         let pool = BufferPool(limits: limits)
         let outputs = try Outputs(outputPath, format: format, mayReplace: !noClobber, pool: pool)
         let stream = try StreamFilter(console, limits: limits, pool: pool)
+        let messages = EncodeMessages(console, isVerbose: verbose)
         try stream.run(writesStream: false) { (source, name, number) throws(ImageError) in
             let target = try outputs.target(name: name, number: number, info: source.info)
             options.format = try outputs.format(of: target)
             if (lossless || nearLossless != nil) && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
-            let sink = try outputs.open(target, options.format)
-            let framesLeft = try Encoder(options, pool: pool).encode(source, to: sink)
-            try outputs.finish(sink, target)
-            if framesLeft > 0 {
-                console.say("warning: an animation; \(framesLeft) of its frames are left out, the first is written", subject: name)
+            var sink: CountingSink? = CountingSink(try outputs.open(target, options.format))
+            let report = try Encoder(options, pool: pool).encode(source, to: sink!)
+            let original = ifSmaller ? messages.original(of: source, report, options.format, name) : nil
+            if let original, original.count < sink!.byteCount {
+                // What was encoded is dropped before its name is taken again.
+                sink = nil
+                sink = CountingSink(try outputs.open(target, options.format))
+                try sink!.write(original.span.bytes)
+                messages.tookOriginal(name)
             }
-            if verbose && source.info.format.hasAlpha && options.format == .jpeg {
-                console.say("JPEG has no alpha; blended with the background", subject: name)
-            }
+            try outputs.finish(sink!, target)
+            messages.say(report, of: source, options.format, name)
         } failed: { _ throws(ImageError) in outputs.pictureFailed() }
         do throws(ImageError) {
             try outputs.end()
@@ -93,6 +108,20 @@ struct ImgEncode: FilterCommand {
 }
 
 extension EncodedFormat: ExpressibleByArgument {}
+
+enum Depth: String, ExpressibleByArgument, CaseIterable {
+    case auto
+    case eight = "8"
+    case sixteen = "16"
+
+    var value: SampleType? {
+        switch self {
+        case .auto: nil
+        case .eight: .uint8
+        case .sixteen: .uint16
+        }
+    }
+}
 
 enum SubsamplingChoice: String, ExpressibleByArgument, CaseIterable {
     case auto

@@ -23,6 +23,7 @@ struct ImgResize: FilterCommand {
     @Option(help: ArgumentHelp("Take this part of the picture first: WxH+X+Y.", valueName: "region")) var crop: Region?
     @Option(help: ArgumentHelp("The resampling filter.", valueName: "name")) var filter: Kernel = .lanczos3
     @Flag(help: "Resample in linear light.") var linear = false
+    @Option(help: ArgumentHelp("Sharpen the result: 0 to 10; 0.5 is mild.", valueName: "amount")) var sharpen = 0.0
     @Flag(help: "Leave pictures that are smaller than GEOMETRY as they are: >.") var noEnlarge = false
     @Flag(help: "Leave pictures that are larger than GEOMETRY as they are: <.") var noShrink = false
     @OptionGroup(title: "Limits") var limitOptions: LimitOptions
@@ -34,7 +35,7 @@ struct ImgResize: FilterCommand {
         let pool = BufferPool(limits: limits)
         let resizing = Resizing(
             geometry: try geometry(), fit: fit, gravity: gravity, background: background, crop: crop, kernel: filter,
-            isLinear: linear, limits: limits, pool: pool)
+            isLinear: linear, sharpening: sharpen, limits: limits, pool: pool)
         let writer = StreamWriter(.standardOutput)
         let stream = try StreamFilter(console, limits: limits, pool: pool)
         try stream.run(writesStream: true) { (source, _, _) throws(ImageError) in
@@ -47,6 +48,7 @@ struct ImgResize: FilterCommand {
     }
 
     private func geometry() throws(ImageError) -> Geometry {
+        guard (0...10).contains(sharpen) else { throw .usage("--sharpen \(sharpen) is not in 0...10") }
         guard var geometry = Geometry(text) else {
             throw .usage("\(Console.printable(FilePath(argument: text).bytes)) is no geometry; see imgresize --help")
         }

@@ -9,6 +9,7 @@ struct Resizing {
     let crop: Region?
     let kernel: Kernel
     let isLinear: Bool
+    let sharpening: Double
     let limits: Limits
     let pool: BufferPool
 
@@ -21,11 +22,21 @@ struct Resizing {
             // Turning holds the picture: it is done here when the picture has become smaller, and else left to who comes after.
             if UInt64(size.width) * UInt64(size.height) <= UInt64(info.width) * UInt64(info.height) { rows = try upright(rows, pool: pool) }
         }
-        return switch fit {
+        if sharpening > 0 { rows = try sharpened(rows) }
+        let fitted = switch fit {
         case .inside, .fill: rows
         case .cover: try covering(rows)
         case .pad: try padded(rows)
         }
+        return fitted === source ? source : AlteredPicture(fitted)
+    }
+
+    private func sharpened(_ rows: any RowSource) throws(ImageError) -> any RowSource {
+        let rows = try packed(rows)
+        var format = rows.info.format
+        if format.hasAlpha { format.alpha = .straight }
+        let straight: any RowSource = format == rows.info.format ? rows : try Converter(rows, to: format, pool: pool)
+        return try Sharpener(straight, amount: sharpening, isLinear: isLinear, pool: pool)
     }
 
     /// Planes as RGB, and alpha straight where samples are to become light.

@@ -111,7 +111,7 @@ typedef struct {
     int gray, alpha;        /* of the rows after expansion */
     int sample_bytes;       /* 1 or 2, little-endian, after expansion */
     int depth;              /* significant bits of a source sample */
-    int interlaced, animated;
+    int interlaced;
     int srgb;               /* an sRGB chunk */
     double gamma;           /* of gAMA, 0 without one */
     double chromaticities[8]; /* of cHRM: x, y of white, red, green, blue; 0 without one */
@@ -126,15 +126,18 @@ typedef struct {
 imgpipe_png_decoder *imgpipe_png_decoder_new(void);
 void imgpipe_png_decoder_free(imgpipe_png_decoder *);
 
-/* Begins a picture and reads up to its first IDAT. `max_metadata`: bytes that the kept chunks may take once unpacked. No memory is
+/* Begins a picture and reads up to its first IDAT. `chunk` is given each eXIf, tEXt, zTXt, iTXt, cICP and acTL, whole and with a
+   right checksum; not 0 stops. `max_chunk`: bytes that one chunk beside IDAT may state, and an ICC profile may become. No memory is
    taken for pixels yet. */
-imgpipe_code imgpipe_png_read_header(imgpipe_png_decoder *, imgpipe_input, size_t max_metadata, imgpipe_png_header *);
+imgpipe_code imgpipe_png_read_header(
+    imgpipe_png_decoder *, imgpipe_input, int (*chunk)(void *context, const char *type, const uint8_t *bytes, size_t count),
+    size_t max_chunk, imgpipe_png_header *);
 
 /* Makes ready for rows of so many bytes. Palettes, small grey and tRNS are expanded; nothing else is converted. */
 imgpipe_code imgpipe_png_start(imgpipe_png_decoder *, size_t row_bytes);
 
-/* The profile, EXIF and XMP found so far, valid until the decoder reads on; more may come behind the pixels. */
-imgpipe_code imgpipe_png_metadata(imgpipe_png_decoder *, imgpipe_bytes *icc, imgpipe_bytes *exif, imgpipe_bytes *xmp);
+/* The ICC profile, valid until the decoder reads on; NULL without one. */
+imgpipe_code imgpipe_png_profile(imgpipe_png_decoder *, imgpipe_bytes *icc);
 
 /* The next `count` rows of a picture that is not interlaced. */
 imgpipe_code imgpipe_png_read_rows(imgpipe_png_decoder *, uint8_t *rows, size_t row_bytes, uint32_t count);
@@ -155,17 +158,20 @@ typedef struct imgpipe_png_encoder imgpipe_png_encoder;
 typedef struct {
     uint32_t width, height;
     int gray, alpha;
-    int sample_bytes; /* 1 or 2, little-endian */
+    int depth; /* bits of a sample or index: 1, 2, 4 and 8 come as a byte each, 16 as two, little-endian */
     int level; /* zlib's, 0..9 */
     uint32_t density_x, density_y; /* pixels per metre, 0 unknown */
+    int srgb; /* the colour is sRGB, and the file says so */
     imgpipe_bytes icc;  /* none: NULL */
-    imgpipe_bytes exif;
-    imgpipe_bytes xmp;
+    imgpipe_bytes palette; /* RGBA, those with alpha first; indexes come as rows. None: NULL */
+    imgpipe_bytes code_points; /* the four bytes of cICP; none: NULL */
 } imgpipe_png_settings;
 
 imgpipe_png_encoder *imgpipe_png_encoder_new(void);
 void imgpipe_png_encoder_free(imgpipe_png_encoder *);
 imgpipe_code imgpipe_png_begin(imgpipe_png_encoder *, imgpipe_output, const imgpipe_png_settings *);
+/* A chunk of metadata: before the first row, or after the last. */
+imgpipe_code imgpipe_png_write_chunk(imgpipe_png_encoder *, const char *type, const uint8_t *bytes, size_t count);
 imgpipe_code imgpipe_png_write_rows(imgpipe_png_encoder *, const uint8_t *rows, size_t row_bytes, uint32_t count);
 imgpipe_code imgpipe_png_end(imgpipe_png_encoder *);
 const char *imgpipe_png_encoder_message(const imgpipe_png_encoder *);

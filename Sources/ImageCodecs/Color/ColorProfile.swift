@@ -24,6 +24,22 @@ final class ColorProfile {
 
     deinit { cmsCloseProfile(profile) }
 
+    /// The TransferCharacteristics code point of ITU-T H.273 whose curve is the profile's, in all channels, within 1/500 of light; nil
+    /// when none is, or the profile has no curves alone.
+    var transferCode: UInt8? {
+        let tags = space == .gray ? [cmsSigGrayTRCTag] : [cmsSigRedTRCTag, cmsSigGreenTRCTag, cmsSigBlueTRCTag]
+        let curves = tags.compactMap { cmsReadTag(profile, $0).map(OpaquePointer.init) }
+        guard space != .cmyk, curves.count == tags.count, cmsIsTag(profile, cmsSigAToB0Tag) == 0 else { return nil }
+        return [13, 1, 4, 5, 8].first { code in
+            guard let known = TransferCurve.code(code).make() else { return false }
+            defer { cmsFreeToneCurve(known) }
+            return (0...64).allSatisfy { step in
+                let sample = Float(step) / 64
+                return curves.allSatisfy { abs(cmsEvalToneCurveFloat($0, sample) - cmsEvalToneCurveFloat(known, sample)) < 0.002 }
+            }
+        }
+    }
+
     /// Samples of `input` to samples of `output`, Little CMS's formats; nil where the profile does not hold what that takes.
     /// Grey goes to grey on sRGB's curve.
     func transform(_ input: cmsUInt32Number, to output: cmsUInt32Number) -> cmsHTRANSFORM? {
@@ -35,10 +51,17 @@ final class ColorProfile {
     }
 
     private static func grayOnSRGBCurve() -> cmsHPROFILE? {
-        // IEC 61966-2-1 as Little CMS's parametric curve of type 4.
-        guard let curve = cmsBuildParametricToneCurve(nil, 4, [2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045]) else { return nil }
+        guard let curve = TransferCurve.code(13).make() else { return nil }
         defer { cmsFreeToneCurve(curve) }
         return cmsCreateGrayProfile(cmsD50_xyY(), curve)
+    }
+}
+
+extension ImageInfo {
+    /// The transfer function that the profile has, where nothing has said it yet: for work in linear light.
+    mutating func setTransfer(from metadata: [MetadataRecord]) {
+        guard color.transfer == 2, let icc = metadata[.icc], let code = ColorProfile(icc)?.transferCode else { return }
+        color.transfer = code
     }
 }
 

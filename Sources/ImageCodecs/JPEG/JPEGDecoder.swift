@@ -34,19 +34,20 @@ public final class JPEGDecoder: RowSource {
         scratch = nil
         planes = nil
         var collected = JPEGMetadata(limits: options.limits)
-        input.takeMarker = { (code, bytes) throws(ImageError) in try collected.take(code: code, bytes) }
-        defer { input.takeMarker = { _, _ in } }
+        input.takeMetadata = { (code, bytes) throws(ImageError) in try collected.take(code: code, bytes) }
+        defer { input.takeMetadata = { _, _ in } }
         try check(
             imgpipe_jpeg_read_header(
                 jpeg, input.callbacks,
                 { context, code, bytes, count in
-                    Unmanaged<CodecInput>.fromOpaque(context!).takeUnretainedValue().marker(code, bytes, count)
+                    Unmanaged<CodecInput>.fromOpaque(context!).takeUnretainedValue().metadata(UInt32(code), bytes, count)
                 }, Int32(clamping: options.limits.scans), &header))
         try options.limits.check(width: header.width, height: header.height)
         if header.progressive != 0 { try options.limits.check(.memory, header.coefficient_bytes) }
         metadata = collected.records
         let output = try chooseOutput()
         if options.orientation != .ignore { info.setOrientation(from: metadata) }
+        info.setTransfer(from: metadata)
         try check(imgpipe_jpeg_start(jpeg, Int32(output), planes == nil ? 0 : 1))
         rowsLeft = Int(info.height)
         hasFrame = true
@@ -60,7 +61,8 @@ public final class JPEGDecoder: RowSource {
         let output: Int
         switch stored {
         case IMGPIPE_JPEG_GRAY: (format, output) = (.gray, stored)
-        case IMGPIPE_JPEG_YCBCR where options.pixels == .gray: (format, output) = (.gray, IMGPIPE_JPEG_GRAY)
+        // Colour of another profile is converted before it is made grey.
+        case IMGPIPE_JPEG_YCBCR where options.pixels == .gray && metadata[.icc] == nil: (format, output) = (.gray, IMGPIPE_JPEG_GRAY)
         case IMGPIPE_JPEG_YCBCR:
             // Planes go as they are or not at all: other depths are for RGB.
             if options.pixels == .native, options.sample != .uint16, let subsampling = JPEGPlanes.subsampling(header) {

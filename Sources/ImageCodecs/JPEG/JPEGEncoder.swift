@@ -8,6 +8,8 @@ final class JPEGEncoder: RowSink {
     private let options: EncodeOptions
     private let pool: BufferPool
     private var rowBytes = 0
+    /// Metadata that has no place in the file, and why.
+    private(set) var leftOut: [String] = []
 
     /// The largest side of a JPEG in libjpeg: jmorecfg.h.
     static let maximumSide: UInt32 = 65500
@@ -45,17 +47,15 @@ final class JPEGEncoder: RowSink {
             optimize: options.optimizesTables ? 1 : 0, restart_rows: Int32(options.restartRows), density_x: perInch(info.density.x), density_y: perInch(info.density.y))
         try check(imgpipe_jpeg_begin(jpeg, output.callbacks, &settings))
         let embedded = EmbeddedMetadata(metadata, info: info)
-        try writeAPP1("Exif\0\0", embedded.exif)
-        try writeAPP1("http://ns.adobe.com/xap/1.0/\0", embedded.xmp)
+        for segment in JPEGSegments(embedded, leftOut: &leftOut).segments {
+            try check(imgpipe_jpeg_write_marker(jpeg, segment.code, segment.payload, segment.payload.count))
+        }
         // A profile is cut into at most 255 segments: ICC.1:2022 annex B.4.
-        if !embedded.icc.isEmpty && embedded.icc.count <= 255 * 65519 { try check(imgpipe_jpeg_write_icc(jpeg, embedded.icc, embedded.icc.count)) }
-    }
-
-    /// A segment holds 65533 bytes; a block that is larger has no place in a JPEG.
-    private func writeAPP1(_ signature: StaticString, _ block: [UInt8]) throws(ImageError) {
-        let segment = UnsafeBufferPointer(start: signature.utf8Start, count: signature.utf8CodeUnitCount) + block
-        guard !block.isEmpty, segment.count <= 65533 else { return }
-        try check(imgpipe_jpeg_write_marker(jpeg, 0xe1, segment, segment.count))
+        if embedded.icc.count > 255 * 65519 {
+            leftOut.append("an ICC profile of \(embedded.icc.count) bytes, more than a JPEG holds")
+        } else if !embedded.icc.isEmpty {
+            try check(imgpipe_jpeg_write_icc(jpeg, embedded.icc, embedded.icc.count))
+        }
     }
 
     func beginFrame(_ frame: Frame) throws(ImageError) {}
@@ -70,6 +70,8 @@ final class JPEGEncoder: RowSink {
 
     func end(trailingMetadata: [MetadataRecord]) throws(ImageError) {
         try check(imgpipe_jpeg_end(jpeg))
+        let late = trailingMetadata.filter { [.exif, .xmp, .iptc].contains($0.type) }
+        if !late.isEmpty { leftOut.append("metadata that came behind the pixels, which a JPEG has before them") }
     }
 
     private func check(_ code: imgpipe_code) throws(ImageError) {

@@ -4,7 +4,10 @@ import ImageCore
 struct JPEGMetadata {
     private var exif: [UInt8]?
     private var xmp: [UInt8]?
-    private var iptc: [UInt8]?
+    /// Parts of extended XMP by the digest of the whole, and by where they begin in it.
+    private var xmpParts: [[UInt8]: [Int: [UInt8]]] = [:]
+    /// Photoshop's image resources, of several segments one after another.
+    private var resources: [UInt8] = []
     private var comments: [[UInt8]] = []
     /// Parts of the ICC profile by sequence number, and how many there are to be. ICC.1:2022 annex B.4.
     private var iccParts: [UInt8: [UInt8]] = [:]
@@ -15,7 +18,7 @@ struct JPEGMetadata {
     init(limits: Limits) { self.limits = limits }
 
     /// `bytes`: the payload of one segment.
-    mutating func take(code: Int32, _ bytes: UnsafeRawBufferPointer) throws(ImageError) {
+    mutating func take(code: UInt32, _ bytes: UnsafeRawBufferPointer) throws(ImageError) {
         func content(after signature: StaticString) -> [UInt8]? {
             let n = signature.utf8CodeUnitCount
             guard bytes.count > n, (0..<n).allSatisfy({ bytes[$0] == signature.utf8Start[$0] }) else { return nil }
@@ -28,6 +31,10 @@ struct JPEGMetadata {
                 (exif, kept) = (block, block)
             } else if xmp == nil, let packet = content(after: "http://ns.adobe.com/xap/1.0/\0") {
                 (xmp, kept) = (packet, packet)
+            } else if let part = content(after: "http://ns.adobe.com/xmp/extension/\0"), part.count > Self.xmpPartHeadBytes {
+                let offset = part[36..<40].reduce(0) { $0 << 8 | Int($1) }
+                xmpParts[Array(part[..<32]), default: [:]][offset] = Array(part[Self.xmpPartHeadBytes...])
+                kept = part
             }
         case 0xe2:
             if let part = content(after: "ICC_PROFILE\0"), part.count > 2, iccParts[part[0]] == nil {
@@ -35,9 +42,9 @@ struct JPEGMetadata {
                 (iccCount, kept) = (part[1], part)
             }
         case 0xed:
-            if iptc == nil, let resources = content(after: "Photoshop 3.0\0") {
-                iptc = Self.iptc(inResources: resources)
-                kept = iptc
+            if let part = content(after: "Photoshop 3.0\0") {
+                resources += part
+                kept = part
             }
         case 0xfe:
             // The stream's text has a keyword, and JPEG says of no encoding; what is not UTF-8 is left.
@@ -53,7 +60,7 @@ struct JPEGMetadata {
     }
 
     /// The IIM block among Photoshop's image resources: "8BIM", id 0x0404, a padded name, a length.
-    private static func iptc(inResources bytes: [UInt8]) -> [UInt8]? {
+    static func iptc(inResources bytes: [UInt8]) -> [UInt8]? {
         var at = 0
         while at + 12 <= bytes.count, bytes[at..<at + 4].elementsEqual("8BIM".utf8) {
             let id = Int(bytes[at + 4]) << 8 | Int(bytes[at + 5])
@@ -79,12 +86,26 @@ struct JPEGMetadata {
         return profile
     }
 
+    /// Digest, length of the whole, offset of the part: XMP specification part 3, table 3.
+    static let xmpPartHeadBytes = ExtendedXMP.digestCount + 8
+
+    /// The packet, with what is in further segments where all of it is there.
+    private var wholeXMP: [UInt8]? {
+        guard let xmp, let digest = ExtendedXMP.digest(in: xmp) else { return xmp }
+        var whole: [UInt8] = []
+        for (offset, part) in (xmpParts[digest] ?? [:]).sorted(by: { $0.key < $1.key }) {
+            guard offset == whole.count else { return ExtendedXMP.withoutNote(xmp) }
+            whole += part
+        }
+        return ExtendedXMP.joined(xmp, whole) ?? ExtendedXMP.withoutNote(xmp)
+    }
+
     var records: [MetadataRecord] {
         var records: [MetadataRecord] = []
         if let icc { records.append(MetadataRecord(.icc, icc)) }
         if let exif { records.append(MetadataRecord(.exif, exif)) }
-        if let xmp { records.append(MetadataRecord(.xmp, xmp)) }
-        if let iptc { records.append(MetadataRecord(.iptc, iptc)) }
+        if let xmp = wholeXMP { records.append(MetadataRecord(.xmp, xmp)) }
+        if let iptc = Self.iptc(inResources: resources) { records.append(MetadataRecord(.iptc, iptc)) }
         return records + comments.map { MetadataRecord(.text, $0) }
     }
 }

@@ -15,11 +15,18 @@ public final class PNGDecoder: RowSource {
     public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
     public private(set) var metadata: [MetadataRecord] = []
     public private(set) var trailingMetadata: [MetadataRecord] = []
-    private var isAnimated = false
+    /// What chunks before the pixels hold, and those behind them.
+    private var chunks: PNGMetadata
+    private var lateChunks: PNGMetadata
+    /// The chunks behind the pixels were looked for ahead.
+    private var hasLookedBehind = false
+    private var colorRemark: String?
 
     public init(pool: BufferPool, options: DecodeOptions) {
         guard let png = imgpipe_png_decoder_new() else { fatalError("out of memory") }
         (self.png, self.pool, self.options) = (png, pool, options)
+        chunks = PNGMetadata(limits: options.limits)
+        lateChunks = chunks
     }
 
     deinit { imgpipe_png_decoder_free(png) }
@@ -29,7 +36,7 @@ public final class PNGDecoder: RowSource {
         input.open(source)
         whole = nil
         var header = imgpipe_png_header()
-        try check(imgpipe_png_read_header(png, input.callbacks, Int(clamping: options.limits.metadata), &header))
+        try readHeader(source, &header)
         try options.limits.check(width: header.width, height: header.height)
         let format = PixelFormat(
             header.gray != 0 ? .gray : .rgb, alpha: header.alpha != 0 ? .straight : .none,
@@ -38,11 +45,12 @@ public final class PNGDecoder: RowSource {
         info.source = .png
         info.depth = UInt8(header.depth)
         info.density = (header.density_x, header.density_y)
-        isAnimated = header.animated != 0
         try check(imgpipe_png_start(png, info.rowBytes))
-        metadata = try records()
+        metadata = try profile() + chunks.records
+        try options.limits.check(.metadata, UInt64(metadata.reduce(0) { $0 + $1.payload.count }))
         if options.orientation != .ignore { info.setOrientation(from: metadata) }
         setColor(header)
+        info.setTransfer(from: metadata)
         trailingMetadata = []
         rowsLeft = Int(info.height)
         hasFrame = true
@@ -50,27 +58,55 @@ public final class PNGDecoder: RowSource {
         return self
     }
 
-    /// What sRGB, gAMA and cHRM say, where no profile says it: PNG 3rd edition, 11.3.2. Other colour than sRGB becomes a profile.
+    private func readHeader(_ source: ByteSource, _ header: inout imgpipe_png_header) throws(ImageError) {
+        chunks = PNGMetadata(limits: options.limits)
+        input.takeMetadata = { [unowned self] (code, bytes) throws(ImageError) in try chunks.take(type: FourCC(code: code), bytes) }
+        try check(
+            imgpipe_png_read_header(
+                png, input.callbacks,
+                { context, type, bytes, count in
+                    let code = UnsafeRawPointer(type!).loadUnaligned(as: UInt32.self)
+                    return Unmanaged<CodecInput>.fromOpaque(context!).takeUnretainedValue().metadata(code, bytes, count)
+                }, Int(clamping: options.limits.metadata), &header))
+        hasLookedBehind = try PNGChunks.behindPixels(of: source, limits: options.limits) { (type, bytes) throws(ImageError) in
+            try chunks.take(type: type, bytes)
+        }
+        lateChunks = chunks.following()
+        input.takeMetadata = { [unowned self] (code, bytes) throws(ImageError) in
+            if !hasLookedBehind { try lateChunks.take(type: FourCC(code: code), bytes) }
+        }
+    }
+
+    /// What cICP says, else a profile, else sRGB, else gAMA and cHRM: PNG specification, 3rd edition, 4.3. Stated colour other than
+    /// sRGB becomes a profile.
     private func setColor(_ header: imgpipe_png_header) {
-        guard metadata[.icc] == nil, header.srgb != 0 || header.gamma > 0 else { return }
-        let c = header.chromaticities
-        let stated = StatedColor(
-            gamma: header.gamma, white: (c.0, c.1), red: (c.2, c.3), green: (c.4, c.5), blue: (c.6, c.7))
-        if header.srgb != 0 || stated.isSRGB {
+        colorRemark = nil
+        var stated: StatedColor?
+        if let code = chunks.codePoints {
+            stated = code.matrix == 0 && code.fullRange == 1 ? StatedColor(code) : nil
+            if stated != nil {
+                info.color = code
+                metadata.removeAll { $0.type == .icc }
+            } else {
+                colorRemark = "cICP of \(code.primaries), \(code.transfer), \(code.matrix), \(code.fullRange) is not known here"
+            }
+        }
+        guard metadata[.icc] == nil else { return }
+        if stated == nil && (header.srgb != 0 || header.gamma > 0) {
+            stated = header.srgb != 0 ? StatedColor(.sRGB(.rgb)) : StatedColor(gamma: header.gamma, chromaticities: header.chromaticities)
+        }
+        guard let stated else { return }
+        if stated.isSRGB {
             info.color = .sRGB(info.format.model)
         } else if let profile = stated.profile(isGray: info.format.model == .gray) {
             metadata.append(MetadataRecord(.icc, profile))
         }
     }
 
-    private func records() throws(ImageError) -> [MetadataRecord] {
-        var (icc, exif, xmp) = (imgpipe_bytes(), imgpipe_bytes(), imgpipe_bytes())
-        try check(imgpipe_png_metadata(png, &icc, &exif, &xmp))
-        let records = [(FourCC.icc, icc), (.exif, exif), (.xmp, xmp)].compactMap { type, found in
-            found.bytes.map { MetadataRecord(type, Array(UnsafeBufferPointer(start: $0, count: found.count))) }
-        }
-        try options.limits.check(.metadata, UInt64(records.reduce(0) { $0 + $1.payload.count }))
-        return records
+    private func profile() throws(ImageError) -> [MetadataRecord] {
+        var icc = imgpipe_bytes()
+        try check(imgpipe_png_profile(png, &icc))
+        return icc.bytes.map { [MetadataRecord(.icc, Array(UnsafeBufferPointer(start: $0, count: icc.count)))] } ?? []
     }
 
     private func readWhole() throws(ImageError) {
@@ -87,8 +123,7 @@ public final class PNGDecoder: RowSource {
         }
         precondition(rowsLeft == 0, "nextFrame before the rows were read")
         try check(imgpipe_png_finish(png))
-        let before = metadata
-        trailingMetadata = try records().filter { record in !before.contains { $0.type == record.type } }
+        trailingMetadata = lateChunks.records.filter { $0.type.isRepeatable || metadata[$0.type] == nil }
         input.close(unread: imgpipe_png_unread(png))
         whole = nil
         return nil
@@ -111,6 +146,8 @@ public final class PNGDecoder: RowSource {
         return count
     }
 
+    var isAnimated: Bool { chunks.isAnimated }
+
     /// What of the file could not be taken along.
     var warnings: [String] {
         let lateOrientation = options.orientation == .ignore ? nil : trailingMetadata[.exif].flatMap(Exif.orientation)
@@ -121,7 +158,7 @@ public final class PNGDecoder: RowSource {
     /// What was odd, but harmed no pixel.
     var remarks: [String] {
         let text = String(cString: imgpipe_png_warning(png))
-        return text.isEmpty ? [] : [lowered(text)]
+        return (text.isEmpty ? [] : [lowered(text)]) + (colorRemark.map { [$0] } ?? [])
     }
 
     private func check(_ code: imgpipe_code) throws(ImageError) {

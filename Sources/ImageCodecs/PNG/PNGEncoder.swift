@@ -7,45 +7,84 @@ final class PNGEncoder: RowSink {
     private let output: CodecOutput
     /// zlib's own default is 6.
     private let level: Int32
-    private var rowBytes = 0
+    private let coding: PNGCoding
+    private var info = ImageInfo(width: 1, height: 1, format: .gray)
+    /// Metadata that has no place in the file, and why.
+    private(set) var leftOut: [String] = []
 
-    init(_ sink: any ByteSink, _ options: EncodeOptions) throws(ImageError) {
+    init(_ sink: any ByteSink, _ options: EncodeOptions, _ coding: PNGCoding) throws(ImageError) {
         guard let png = imgpipe_png_encoder_new() else { throw .internalError("out of memory") }
         self.png = png
         level = Int32(options.compression ?? options.effort ?? 6)
+        self.coding = coding
         output = CodecOutput(sink)
     }
 
     deinit { imgpipe_png_encoder_free(png) }
 
     func begin(_ info: ImageInfo, metadata: [MetadataRecord]) throws(ImageError) {
-        rowBytes = info.rowBytes
-        let embedded = EmbeddedMetadata(metadata, info: info)
+        self.info = info
+        var pictured = info
+        // Indexes come as grey rows, and are colours.
+        if case .palette = coding { pictured.setFormat(.rgb) }
+        let embedded = EmbeddedMetadata(metadata, info: pictured)
+        let palette: [UInt8] = if case .palette(let colors, _) = coding { colors.flatMap { [$0.red, $0.green, $0.blue, $0.alpha] } } else { [] }
+        let codePoints = Self.codePoints(info)
         try check(
             embedded.icc.withUnsafeBufferPointer { icc in
-                embedded.exif.withUnsafeBufferPointer { exif in
-                    embedded.xmp.withUnsafeBufferPointer { xmp in
-                        var settings = settings(info)
+                palette.withUnsafeBufferPointer { palette in
+                    codePoints.withUnsafeBufferPointer { codePoints in
+                        var settings = settings
+                        settings.srgb = icc.isEmpty && info.color == .sRGB(info.format.model) ? 1 : 0
                         settings.icc = imgpipe_bytes(bytes: icc.baseAddress, count: icc.count)
-                        settings.exif = imgpipe_bytes(bytes: exif.baseAddress, count: exif.count)
-                        settings.xmp = imgpipe_bytes(bytes: xmp.baseAddress, count: xmp.count)
+                        settings.palette = imgpipe_bytes(bytes: palette.baseAddress, count: palette.count)
+                        settings.code_points = imgpipe_bytes(bytes: codePoints.baseAddress, count: codePoints.count)
                         return imgpipe_png_begin(png, output.callbacks, &settings)
                     }
                 }
             })
+        try write(embedded)
     }
 
-    private func settings(_ info: ImageInfo) -> imgpipe_png_settings {
+    private var settings: imgpipe_png_settings {
         var settings = imgpipe_png_settings()
         settings.width = info.width
         settings.height = info.height
         settings.gray = info.format.model == .gray ? 1 : 0
         settings.alpha = info.format.hasAlpha ? 1 : 0
-        settings.sample_bytes = Int32(info.format.sample.byteCount)
+        settings.depth = switch coding {
+        case .direct: Int32(8 * info.format.sample.byteCount)
+        case .gray(let bits), .palette(_, let bits): Int32(bits)
+        }
         settings.level = level
         settings.density_x = info.density.x
         settings.density_y = info.density.y
         return settings
+    }
+
+    /// cICP of colour that is stated and not sRGB: beside the profile that stands for it, it says what a profile cannot (PQ, HLG).
+    private static func codePoints(_ info: ImageInfo) -> [UInt8] {
+        let color = info.color
+        guard color.primaries != 2, color.transfer != 2, color != .sRGB(info.format.model) else { return [] }
+        return [color.primaries, color.transfer, 0, 1]
+    }
+
+    private func write(_ metadata: EmbeddedMetadata) throws(ImageError) {
+        if !metadata.exif.isEmpty { try write("eXIf", metadata.exif) }
+        let blocks = (metadata.xmp.isEmpty ? [] : [PNGChunks.xmp(metadata.xmp)]) + (metadata.iptc.isEmpty ? [] : [PNGChunks.iptc(metadata.iptc)])
+        for chunk in blocks { try write(chunk.type, chunk.payload) }
+        for text in metadata.texts {
+            guard let chunk = PNGChunks.text(text) else {
+                leftOut.append("a text whose keyword a PNG cannot hold")
+                continue
+            }
+            try write(chunk.type, chunk.payload)
+        }
+    }
+
+    private func write(_ type: StaticString, _ payload: [UInt8]) throws(ImageError) {
+        let name = UnsafeRawPointer(type.utf8Start).assumingMemoryBound(to: CChar.self)
+        try check(imgpipe_png_write_chunk(png, name, payload, payload.count))
     }
 
     func beginFrame(_ frame: Frame) throws(ImageError) {}
@@ -53,11 +92,12 @@ final class PNGEncoder: RowSink {
     func write(_ bands: RawSpan, rows: Int) throws(ImageError) {
         try check(
             bands.withUnsafeBytes {
-                imgpipe_png_write_rows(png, $0.baseAddress!.assumingMemoryBound(to: UInt8.self), rowBytes, UInt32(rows))
+                imgpipe_png_write_rows(png, $0.baseAddress!.assumingMemoryBound(to: UInt8.self), info.rowBytes, UInt32(rows))
             })
     }
 
     func end(trailingMetadata: [MetadataRecord]) throws(ImageError) {
+        try write(EmbeddedMetadata(trailingMetadata.filter { $0.type != .icc }, info: info))
         try check(imgpipe_png_end(png))
     }
 

@@ -42,6 +42,7 @@ public final class WebPDecoder: RowSource {
         try options.limits.check(width: info.width, height: info.height)
         (metadata, info.loop, info.frames) = try WebPContainer.read(start, file.count, limits: options.limits)
         if options.orientation != .ignore { info.setOrientation(from: metadata) }
+        info.setTransfer(from: metadata)
         if options.takesFirstFrameOnly { info.frames = 1 }
         if isAnimated {
             try options.limits.check(width: info.width, height: info.height, frames: info.frames)

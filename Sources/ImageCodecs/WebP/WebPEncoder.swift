@@ -70,6 +70,7 @@ extension WebPConfig {
         self.init()
         guard WebPConfigInit(&self) != 0 else { throw .internalError("libwebp of another version") }
         quality = Float(options.quality)
+        alpha_quality = Int32(options.alphaQuality)
         if options.isLossless || options.nearLossless != nil {
             // For lossless, libwebp's quality is effort too; a preset sets both. 6 is cwebp's default.
             _ = WebPConfigLosslessPreset(&self, Int32(options.effort ?? 6))

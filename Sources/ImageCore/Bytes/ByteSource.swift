@@ -14,6 +14,10 @@ public final class ByteSource {
     /// The end was seen: the descriptor gives nothing any more.
     public private(set) var isAtEnd = false
 
+    /// All that was read so far, for a caller that wants the file itself too; nil when nobody does, or when it was more than `copyLimit`.
+    private var copy: [UInt8]?
+    private var copyLimit = 0
+
     /// Pipes hold 64 KiB, and one read of a file twice that hides its system call.
     public static let windowBytes = 128 << 10
 
@@ -48,6 +52,7 @@ public final class ByteSource {
             unread = 0..<unread.count
         }
         let n = try descriptor.read(into: buffer.start + unread.upperBound, count: buffer.count - unread.upperBound)
+        addToCopy(buffer.start + unread.upperBound, n)
         unread = unread.lowerBound..<unread.upperBound + n
         if n == 0 { isAtEnd = true }
         return n
@@ -93,10 +98,43 @@ public final class ByteSource {
                 throw .truncated(atByte: positionBytes)
             }
             let direct = min(n, target.count - done)
+            addToCopy(start + done, direct)
+            addToCopy(buffer.start, n - direct)
             done += direct
             positionBytes += UInt64(direct)
             unread = 0..<n - direct
         }
+    }
+
+    /// `count` bytes from `offset` on, counted from where this source began, while it stays where it is. Nil where the input is no
+    /// regular file, or has not so many.
+    package func peek(at offset: UInt64, count: Int) -> [UInt8]? {
+        // What was read so far is behind the descriptor's offset.
+        let read = positionBytes + UInt64(unread.count)
+        guard isRegularFile, let here = UInt64(exactly: lseek(descriptor.number, 0, SEEK_CUR)), here >= read else { return nil }
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            filled = max(0, pread(descriptor.number, buffer.baseAddress, count, off_t(here - read + offset)))
+        }
+        return bytes.count == count ? bytes : nil
+    }
+
+    private lazy var isRegularFile = descriptor.kind == S_IFREG
+
+    /// Keeps all bytes that are read, from now on, at most `limitBytes`: before the first is.
+    package func keepCopy(limitBytes: Int) {
+        precondition(positionBytes == 0 && unread.isEmpty)
+        (copy, copyLimit) = ([], limitBytes)
+    }
+
+    /// All bytes of the input, when it was read to its end with `keepCopy`; nil when it has more than the limit.
+    package func takeCopy() -> [UInt8]? {
+        defer { copy = nil }
+        return copy
+    }
+
+    private func addToCopy(_ start: UnsafeMutableRawPointer, _ count: Int) {
+        guard let size = copy?.count else { return }
+        if size + count > copyLimit { copy = nil } else { copy?.append(contentsOf: UnsafeRawBufferPointer(start: start, count: count)) }
     }
 
     /// Reads and drops whatever is left, so that a pipe's writer is not killed for bytes behind the picture.

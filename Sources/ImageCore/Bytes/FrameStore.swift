@@ -1,12 +1,12 @@
 import Glibc
 
 /// Room for a whole frame: from the pool while its limit allows, else in a temporary file without a name, mapped.
-final class FrameStore {
-    let start: UnsafeMutableRawPointer
+package final class FrameStore {
+    package let start: UnsafeMutableRawPointer
     let byteCount: Int
     private let lease: HeldBuffer?
 
-    init(byteCount: Int, pool: BufferPool) throws(ImageError) {
+    package init(byteCount: Int, pool: BufferPool) throws(ImageError) {
         self.byteCount = byteCount
         do throws(ImageError) {
             let lease = HeldBuffer(try pool.lease(byteCount))
@@ -26,7 +26,7 @@ final class FrameStore {
     }
 
     /// Reads all rows of the frame that `source` stands at, packed.
-    func fill(from source: any RowSource) throws(ImageError) {
+    package func fill(from source: any RowSource) throws(ImageError) {
         let info = source.info
         var done = 0
         while done < Int(info.height) {

@@ -4,12 +4,16 @@ struct FloatPixels {
     private let maximum: Float
     /// What a sample of linear light is, by its encoded value; empty where the work is done in encoded samples.
     private let linear: [Float]
+    private let transfer: Transfer
 
-    init(_ format: PixelFormat, isLinear: Bool) {
-        self.format = format
+    /// `isLinear`: samples become light by the transfer function that `info` says.
+    init(_ info: ImageInfo, isLinear: Bool) {
+        format = info.format
         maximum = Float(format.sample.maximum)
         let steps = format.sample.maximum
-        linear = isLinear ? (0...steps).map { Float(Transfer.linear(Double($0) / Double(steps)) * Double(steps)) } : []
+        let transfer = Transfer(code: info.color.transfer)
+        self.transfer = transfer
+        linear = isLinear ? (0...steps).map { Float(transfer.linear(Double($0) / Double(steps)) * Double(steps)) } : []
     }
 
     func load(_ row: UnsafeRawPointer, to target: UnsafeMutablePointer<Float>, pixels: Int) {
@@ -56,7 +60,7 @@ struct FloatPixels {
             let colors = format.model.colorChannels
             for i in 0..<pixels * channels where i % channels < colors {
                 let light = Double(max(0, min(row[i], maximum)) / maximum)
-                row[i] = Float(Transfer.encoded(light)) * maximum
+                row[i] = Float(transfer.encoded(light)) * maximum
             }
         }
         for i in 0..<pixels * channels { target[i] = rounded(row[i]) }

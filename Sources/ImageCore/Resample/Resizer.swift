@@ -27,8 +27,7 @@ public final class Resizer: RowSource {
     public var metadata: [MetadataRecord] { source.metadata }
     public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
-    /// `source`: packed grey or RGB. `width`, `height`: at least 1. `isLinear`: the work is done in linear light, samples taken as
-    /// sRGB's.
+    /// `source`: packed grey or RGB. `width`, `height`: at least 1. `isLinear`: the work is done in linear light.
     public init(_ source: any RowSource, width: UInt32, height: UInt32, kernel: Kernel, isLinear: Bool = false, pool: BufferPool) throws(ImageError) {
         precondition(source.info.format.layout == .packed, "planes are converted before")
         self.source = source
@@ -39,7 +38,7 @@ public final class Resizer: RowSource {
         info.depth = max(info.depth, 8)
         if info.format.hasAlpha { info.format.alpha = .straight }
         self.info = info
-        pixels = FloatPixels(before.format, isLinear: isLinear)
+        pixels = FloatPixels(before, isLinear: isLinear)
         inputWidth = Int(before.width)
         across = try Weights(from: inputWidth, to: Int(width), kernel: kernel, pool: pool)
         down = try Weights(from: Int(before.height), to: Int(height), kernel: kernel, pool: pool)

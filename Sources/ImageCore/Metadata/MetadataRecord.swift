@@ -40,6 +40,8 @@ public struct FourCC: Hashable, Sendable {
     public static let text = FourCC("text")
     public static let name = FourCC("name")
     public static let damage = FourCC("dmge")
+    /// The compressed file that the picture was decoded from; empty once the pixels are others.
+    public static let file = FourCC("file")
 
     /// Whether a picture may have several of it.
     public var isRepeatable: Bool { self == .text || self == .damage }

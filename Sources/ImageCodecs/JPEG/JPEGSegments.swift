@@ -1,0 +1,67 @@
+import ImageCore
+
+/// Metadata as the APPn and COM segments of a JPEG, but for the ICC profile, which libjpeg cuts into segments itself.
+struct JPEGSegments {
+    private(set) var segments: [(code: Int32, payload: [UInt8])] = []
+
+    /// What a segment holds: a length of 16 bits counts itself.
+    private static let maximumBytes = 65533
+
+    /// `leftOut` is told what has no place in a JPEG.
+    init(_ metadata: EmbeddedMetadata, leftOut: inout [String]) {
+        addExif(metadata.exif, &leftOut)
+        addXMP(metadata.xmp)
+        addIPTC(metadata.iptc, &leftOut)
+        for text in metadata.texts where text.starts(with: "Comment\0".utf8) {
+            add(0xfe, "", Array(text.dropFirst(8)), "a comment", &leftOut)
+        }
+    }
+
+    private mutating func add(_ code: Int32, _ signature: StaticString, _ content: [UInt8], _ name: String, _ leftOut: inout [String]) {
+        let payload = UnsafeBufferPointer(start: signature.utf8Start, count: signature.utf8CodeUnitCount) + content
+        if payload.count <= Self.maximumBytes {
+            segments.append((code, payload))
+        } else {
+            leftOut.append("\(name) of \(content.count) bytes, more than a segment of a JPEG holds")
+        }
+    }
+
+    /// CIPA DC-008, 4.5.4. A block that is too large may do without its thumbnail.
+    private mutating func addExif(_ exif: [UInt8], _ leftOut: inout [String]) {
+        if exif.isEmpty { return }
+        let signature: StaticString = "Exif\0\0"
+        let fits = exif.count <= Self.maximumBytes - signature.utf8CodeUnitCount
+        add(0xe1, signature, fits ? exif : Exif.withoutThumbnail(exif), "EXIF", &leftOut)
+    }
+
+    /// XMP specification part 3, 1.1.3.
+    private mutating func addXMP(_ xmp: [UInt8]) {
+        if xmp.isEmpty { return }
+        let signature: StaticString = "http://ns.adobe.com/xap/1.0/\0"
+        var nothing: [String] = []
+        let room = Self.maximumBytes - signature.utf8CodeUnitCount
+        let packet = xmp.count <= room ? xmp : ExtendedXMP.withoutPadding(xmp)
+        if packet.count <= room { return add(0xe1, signature, packet, "XMP", &nothing) }
+        let split = ExtendedXMP.split(packet)
+        add(0xe1, signature, split.packet, "XMP", &nothing)
+        let partSignature: StaticString = "http://ns.adobe.com/xmp/extension/\0"
+        let partBytes = Self.maximumBytes - partSignature.utf8CodeUnitCount - JPEGMetadata.xmpPartHeadBytes
+        for offset in stride(from: 0, to: split.extension.count, by: partBytes) {
+            let part = split.extension[offset..<min(offset + partBytes, split.extension.count)]
+            let head = split.digest + UInt32(split.extension.count).bigEndianBytes + UInt32(offset).bigEndianBytes
+            add(0xe1, partSignature, head + part, "XMP", &nothing)
+        }
+    }
+
+    /// One of Photoshop's image resources, 0x0404, without a name.
+    private mutating func addIPTC(_ iptc: [UInt8], _ leftOut: inout [String]) {
+        if iptc.isEmpty { return }
+        let head = Array("8BIM".utf8) + [4, 4, 0, 0] + UInt32(iptc.count).bigEndianBytes
+        add(0xed, "Photoshop 3.0\0", head + iptc + (iptc.count % 2 == 0 ? [] : [0]), "IPTC", &leftOut)
+    }
+}
+
+extension UInt32 {
+    /// The high byte first.
+    var bigEndianBytes: [UInt8] { [UInt8(self >> 24), UInt8(truncatingIfNeeded: self >> 16), UInt8(truncatingIfNeeded: self >> 8), UInt8(truncatingIfNeeded: self)] }
+}

@@ -1,0 +1,77 @@
+import CZlib
+import ImageCore
+
+/// Chunks as they stand in a file.
+enum PNGChunks {
+    /// Gives `take` the metadata that stands behind the pixels of a PNG, before these are read; the source stays where it is. False
+    /// where the input is no file. One that is cut ends the search, and will fail.
+    static func behindPixels(
+        of source: ByteSource, limits: Limits, take: (FourCC, UnsafeRawBufferPointer) throws(ImageError) -> Void
+    ) throws(ImageError) -> Bool {
+        var at: UInt64 = 8
+        var isBehind = false
+        for _ in 0..<mostChunks {
+            guard let head = source.peek(at: at, count: 8) else { return at > 8 }
+            let length = head[..<4].reduce(0) { $0 << 8 | UInt64($1) }
+            let type = FourCC(head[4..<8])
+            if type == FourCC("IEND") { break }
+            if type == FourCC("IDAT") { isBehind = true }
+            if isBehind && [FourCC("eXIf"), FourCC("tEXt"), FourCC("zTXt"), FourCC("iTXt")].contains(type) {
+                try limits.check(.metadata, length)
+                guard let chunk = source.peek(at: at + 4, count: Int(length) + 8) else { break }
+                if crc32(0, chunk, UInt32(length) + 4) == chunk.suffix(4).reduce(0, { $0 << 8 | UInt($1) }) {
+                    try chunk[4..<chunk.count - 4].withUnsafeBufferPointer { (payload) throws(ImageError) in
+                        try take(type, UnsafeRawBufferPointer(payload))
+                    }
+                }
+            }
+            at += length + 12
+        }
+        return true
+    }
+
+    /// More than this and nothing is looked for: 8 GB of libpng's chunks.
+    private static let mostChunks = 1_000_000
+
+    /// tEXt, or iTXt where Latin-1 does not hold it, of a record of keyword, NUL and UTF-8; nil where PNG has no such keyword.
+    static func text(_ record: [UInt8]) -> (type: StaticString, payload: [UInt8])? {
+        guard let nul = record.firstIndex(of: 0), let keyword = String(validating: record[..<nul], as: UTF8.self)?.latin1,
+            let text = String(validating: record[(nul + 1)...], as: UTF8.self), isKeyword(keyword), !text.utf8.contains(0)
+        else { return nil }
+        if let latin1 = text.latin1 { return ("tEXt", keyword + [0] + latin1) }
+        return ("iTXt", international(keyword, Array(text.utf8)))
+    }
+
+    /// XMP goes into an iTXt, uncompressed so that it can be found without a decoder.
+    static func xmp(_ packet: [UInt8]) -> (type: StaticString, payload: [UInt8]) {
+        ("iTXt", international(Array(PNGMetadata.xmpKeyword.utf8), packet))
+    }
+
+    /// IPTC has no chunk; what ImageMagick and ExifTool write and read is a text: a name, a length, and bytes in hexadecimal.
+    static func iptc(_ block: [UInt8]) -> (type: StaticString, payload: [UInt8]) {
+        let digits = Array("0123456789abcdef".utf8)
+        var text = Array("Raw profile type iptc\0\niptc\n\(block.count)".utf8)
+        for (i, byte) in block.enumerated() {
+            if i % 36 == 0 { text.append(0x0a) }
+            text += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+        }
+        return ("tEXt", text + [0x0a])
+    }
+
+    /// Not compressed, no language, no translated keyword.
+    private static func international(_ keyword: [UInt8], _ text: [UInt8]) -> [UInt8] {
+        keyword + [0, 0, 0, 0, 0] + text
+    }
+
+    /// 1...79 printable characters, without spaces at the ends or two together: 11.3.3.2.
+    private static func isKeyword(_ keyword: [UInt8]) -> Bool {
+        (1...79).contains(keyword.count) && keyword.allSatisfy { (0x20...0x7e).contains($0) || $0 >= 0xa1 }
+            && keyword.first != 0x20 && keyword.last != 0x20 && keyword.firstRange(of: [0x20, 0x20]) == nil
+    }
+}
+
+extension FourCC {
+    init(_ bytes: ArraySlice<UInt8>) {
+        self.init(code: bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) })
+    }
+}

@@ -1,0 +1,109 @@
+/// The fields of EXIF that say what a picture looks like: CIPA DC-008 (EXIF 2.32), 4.6. A block begins with its TIFF header.
+public enum Exif {
+    private enum Tag {
+        static let imageWidth = 0x0100
+        static let imageLength = 0x0101
+        static let stripOffsets = 0x0111
+        static let orientation = 0x0112
+        static let stripByteCounts = 0x0117
+        static let subDirectories = 0x014a
+        static let thumbnailOffset = 0x0201
+        static let thumbnailByteCount = 0x0202
+        static let exifDirectory = 0x8769
+        static let gpsDirectory = 0x8825
+        static let pixelXDimension = 0xa002
+        static let pixelYDimension = 0xa003
+        static let interoperabilityDirectory = 0xa005
+    }
+
+    /// The orientation that a block says, 1...8; nil when it says none that is legal.
+    public static func orientation(of block: [UInt8]) -> UInt8? {
+        guard let tiff = TIFFBlock(block), let directory = tiff.firstDirectory,
+            let entry = tiff.entries(at: directory).first(where: { $0.tag == Tag.orientation }), entry.type == TIFFBlock.short,
+            let value = tiff.number(at: entry.valueAt, byteCount: 2)
+        else { return nil }
+        return (1...8).contains(value) ? UInt8(value) : nil
+    }
+
+    /// The block of a picture that stands upright and is `width` x `height`. Fields that are not there are not added.
+    public static func upright(_ block: [UInt8], width: UInt32, height: UInt32) -> [UInt8] {
+        guard var tiff = TIFFBlock(block), let directory = tiff.firstDirectory else { return block }
+        for entry in tiff.entries(at: directory) {
+            switch entry.tag {
+            case Tag.orientation where entry.type == TIFFBlock.short: tiff.setNumber(1, at: entry.valueAt, byteCount: 2)
+            case Tag.imageWidth where tiff.value(entry) != nil: tiff.setValue(Int(width), entry)
+            case Tag.imageLength where tiff.value(entry) != nil: tiff.setValue(Int(height), entry)
+            case Tag.exifDirectory:
+                guard let inner = tiff.value(entry) else { continue }
+                for entry in tiff.entries(at: inner) where tiff.value(entry) != nil {
+                    if entry.tag == Tag.pixelXDimension { tiff.setValue(Int(width), entry) }
+                    if entry.tag == Tag.pixelYDimension { tiff.setValue(Int(height), entry) }
+                }
+            default: continue
+            }
+        }
+        return tiff.bytes
+    }
+
+    /// The block without its thumbnail: the second directory and all bytes that only it refers to are gone, or 0 where others come
+    /// behind them, whose places offsets fix.
+    public static func withoutThumbnail(_ block: [UInt8]) -> [UInt8] {
+        guard var tiff = TIFFBlock(block), let first = tiff.firstDirectory, let link = tiff.nextDirectoryAt(first),
+            let second = tiff.number(at: link, byteCount: 4), second != 0
+        else { return block }
+        var isDropped = [Bool](repeating: false, count: block.count)
+        for range in thumbnailBytes(tiff, at: second) {
+            for i in range { isDropped[i] = true }
+        }
+        for range in keptBytes(tiff, at: first) {
+            for i in range { isDropped[i] = false }
+        }
+        tiff.setNumber(0, at: link, byteCount: 4)
+        for i in isDropped.indices where isDropped[i] { tiff.bytes[i] = 0 }
+        let end = isDropped.lastIndex(of: false).map { $0 + 1 } ?? 0
+        tiff.bytes.removeLast(block.count - end)
+        return tiff.bytes
+    }
+
+    /// The directory of the thumbnail, its values, and the picture itself: a JPEG, or strips of samples.
+    private static func thumbnailBytes(_ tiff: TIFFBlock, at directory: Int) -> [Range<Int>] {
+        let entries = tiff.entries(at: directory)
+        func value(_ tag: Int) -> Int? { entries.first { $0.tag == tag }.flatMap(tiff.value) }
+        var ranges = entries.compactMap(tiff.outerBytes)
+        ranges.append(tiff.range(from: directory, atMost: 2 + 12 * entries.count + 4))
+        for (offset, count) in [(Tag.thumbnailOffset, Tag.thumbnailByteCount), (Tag.stripOffsets, Tag.stripByteCounts)] {
+            if let offset = value(offset), let count = value(count) { ranges.append(tiff.range(from: offset, atMost: count)) }
+        }
+        return ranges
+    }
+
+    /// The header, the directory at `first` and those it leads to, and their values; a MakerNote is one of these, whatever is in it.
+    private static func keptBytes(_ tiff: TIFFBlock, at first: Int) -> [Range<Int>] {
+        let deeper: Set = [Tag.exifDirectory, Tag.gpsDirectory, Tag.interoperabilityDirectory, Tag.subDirectories]
+        var ranges = [tiff.range(from: 0, atMost: 8)]
+        var (waiting, seen) = ([first], Set<Int>())
+        while let directory = waiting.popLast() {
+            guard seen.insert(directory).inserted else { continue }
+            let entries = tiff.entries(at: directory)
+            ranges.append(tiff.range(from: directory, atMost: 2 + 12 * entries.count + 4))
+            ranges += entries.compactMap(tiff.outerBytes)
+            waiting += entries.filter { deeper.contains($0.tag) }.compactMap(tiff.value)
+        }
+        return ranges
+    }
+}
+
+extension TIFFBlock {
+    /// `count` bytes from `offset` on, as far as they lie inside.
+    fileprivate func range(from offset: Int, atMost count: Int) -> Range<Int> {
+        let start = min(offset, bytes.count)
+        return start..<start + min(count, bytes.count - start)
+    }
+}
+
+extension ImageInfo {
+    /// The orientation that EXIF says, 1 where it says none.
+    public mutating func setOrientation(from metadata: [MetadataRecord]) {
+        orientation = metadata[.exif].flatMap(Exif.orientation) ?? 1
+    }
+}
