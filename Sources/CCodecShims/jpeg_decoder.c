@@ -40,7 +40,13 @@ static _Noreturn void fail_as_the_library_says(imgpipe_jpeg_decoder *self, imgpi
 static void error_exit(j_common_ptr jpeg) {
     switch (jpeg->err->msg_code) {
     case JERR_BAD_PRECISION:
+        snprintf(self_of(jpeg)->message, JMSG_LENGTH_MAX, "is a JPEG of %d bits a sample; only 8 are read", jpeg->err->msg_parm.i[0]);
+        fail(self_of(jpeg), IMGPIPE_UNSUPPORTED);
     case JERR_SOF_UNSUPPORTED:
+        snprintf(
+            self_of(jpeg)->message, JMSG_LENGTH_MAX, "is a %s JPEG, which is not read",
+            jpeg->err->msg_parm.i[0] == 0xc3 ? "lossless" : "hierarchical or lossless");
+        fail(self_of(jpeg), IMGPIPE_UNSUPPORTED);
     case JERR_ARITH_NOTIMPL:
     case JERR_NOTIMPL:
     case JERR_CONVERSION_NOTIMPL:

@@ -133,7 +133,7 @@ public final class Encoder {
     /// Rows of a PNG, and how they are to be written.
     private func coded(_ rows: any RowSource) throws(ImageError) -> (rows: any RowSource, coding: PNGCoding) {
         if let colorCount = options.paletteColors { return try PNGReducer.quantized(rows, colorCount: colorCount, pool: pool) }
-        return options.sample == nil ? try PNGReducer.reduced(rows, pool: pool) : (rows, .direct)
+        return options.sample == nil ? try PNGReducer.reduced(rows, options, pool: pool) : (rows, .direct)
     }
 
     /// The rows that a format takes of such a picture.
@@ -145,7 +145,7 @@ public final class Encoder {
         switch options.format {
         case .jpeg: return PixelFormat(model)
         case .webp: return PixelFormat(.rgb, alpha: alpha)
-        case .png where options.paletteColors != nil: return PixelFormat(model, alpha: alpha)
+        case .png where options.paletteColors != nil: return PixelFormat(.rgb, alpha: alpha)
         case .png: return PixelFormat(model, alpha: alpha, sample: options.sample ?? exactSample)
         case .pam: return PixelFormat(model, alpha: alpha, sample: exactSample)
         }

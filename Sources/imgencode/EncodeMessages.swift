@@ -39,18 +39,3 @@ final class EncodeMessages {
         if !unplaced.isEmpty { console.say("left out: \(unplaced.joined(separator: ", ")); the format has no place for it", subject: name) }
     }
 }
-
-/// A sink that counts what goes into it.
-final class CountingSink: ByteSink {
-    private let sink: any ByteSink
-    private(set) var byteCount = 0
-
-    init(_ sink: any ByteSink) { self.sink = sink }
-
-    func write(_ bytes: RawSpan) throws(ImageError) {
-        byteCount += bytes.byteCount
-        try sink.write(bytes)
-    }
-
-    func commit() throws(ImageError) { try sink.commit() }
-}

@@ -59,7 +59,7 @@ import Testing
         var options = EncodeOptions()
         (options.format, options.quality) = (format.1, 85)
         let sink = MemorySink()
-        try Encoder(options, pool: pool).encode(resizer, to: sink)
+        _ = try Encoder(options, pool: pool).encode(resizer, to: sink)
         try sink.commit()
         #expect(piped.output == Data(sink.file!))
     }

@@ -79,16 +79,41 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
         #expect(report.framesLeft == 2 && !report.showsItsSource)
     }
 
+    /// XMP of several segments, IPTC and texts come back as they went in; so does EXIF from behind the rows of a PNG.
+    @Test func metadataOfEveryKindComesBack() throws {
+        let long = "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">"
+            + (0..<4000).map { "<rdf:Description rdf:about=\"\" a:b\($0)=\"some text of a property\"/>" }.joined() + "</rdf:RDF></x:xmpmeta>"
+        let iptc: [UInt8] = [0x1c, 2, 80, 0, 5] + Array("Grace".utf8)
+        let texts = ["Comment\0plain", "Title\0naïve", "Author\0東京"].map { MetadataRecord(.text, Array($0.utf8)) }
+        var picture = Picture(smooth: 40, 30, .rgb)
+        picture.metadata = [MetadataRecord(.xmp, Array(long.utf8)), MetadataRecord(.iptc, iptc)] + texts
+        let jpeg = try decoded(try encoded(picture, options(.jpeg))).metadata
+        let xmp = String(decoding: try #require(jpeg[.xmp]), as: UTF8.self)
+        #expect(xmp.contains("a:b0=") && xmp.contains("a:b3999=") && !xmp.contains("HasExtendedXMP"))
+        #expect(jpeg[.iptc] == iptc && jpeg.filter { $0.type == .text } == [texts[0]])
+        let png = try decoded(try encoded(picture, options(.png))).metadata
+        #expect(png[.xmp] == Array(long.utf8) && png[.iptc] == iptc && png.filter { $0.type == .text } == texts)
+        picture.trailing = [MetadataRecord(.exif, [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0])]
+        #expect(try decoded(try encoded(picture, options(.png))).metadata[.exif] == picture.trailing[0].payload)
+        let sink = MemorySink()
+        #expect(try Encoder(options(.jpeg), pool: pool).encode(PictureSource(picture), to: sink).leftOut.count == 1)
+    }
+
+    @Test func whatDoesNotFitASegmentIsLeftOutAndSaid() throws {
+        var picture = Picture(smooth: 40, 30, .rgb)
+        picture.metadata = [
+            MetadataRecord(.exif, [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 1, count: 66_000)),
+            MetadataRecord(.text, Array("Comment\0".utf8) + [UInt8](repeating: 0x61, count: 66_000)),
+        ]
+        let sink = MemorySink()
+        let report = try Encoder(options(.jpeg), pool: pool).encode(PictureSource(picture), to: sink)
+        #expect(report.leftOut == ["EXIF of 66014 bytes, more than a segment of a JPEG holds", "a comment of 66000 bytes, more than a segment of a JPEG holds"])
+    }
+
     @Test(arguments: [EncodedFormat.jpeg, .png, .webp])
     func metadataTravels(_ format: EncodedFormat) throws {
-        var profile = [UInt8](repeating: 7, count: 70_000)
-        // Enough of a header for libpng to take it: size, colour space, signature, D50, no tags. ICC.1:2022 7.2.
-        profile.replaceSubrange(0..<4, with: [0, 1, 0x11, 0x70])
-        profile.replaceSubrange(8..<12, with: [2, 0, 0, 0])
-        profile.replaceSubrange(12..<24, with: Array("mntrRGB XYZ ".utf8))
-        profile.replaceSubrange(36..<40, with: Array("acsp".utf8))
-        profile.replaceSubrange(64..<80, with: [0, 0, 0, 0, 0, 0, 0xf6, 0xd6, 0, 1, 0, 0, 0, 0, 0xd3, 0x2d])
-        profile.replaceSubrange(128..<132, with: [0, 0, 0, 0])
+        // Two segments of a JPEG.
+        var profile = emptyProfile("RGB ", byteCount: 70_000)
         func exif(_ orientation: UInt8) -> [UInt8] {
             [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0]
         }

@@ -11,7 +11,7 @@ import struct
 
 HEADER = b"imgpipe1" + bytes(8)
 STEP = 1 << 18
-METADATA = {"icc_", "exif", "xmp_", "iptc", "text", "name", "dmge"}
+METADATA = {"icc_", "exif", "xmp_", "iptc", "text", "name", "dmge", "file"}
 
 Info = collections.namedtuple(
     "Info", "width height model alpha sample subsampling layout orientation source depth colour frames loop "

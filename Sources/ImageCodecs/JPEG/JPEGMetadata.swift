@@ -27,8 +27,10 @@ struct JPEGMetadata {
         var kept: [UInt8]?
         switch code {
         case 0xe1:
-            if exif == nil, let block = content(after: "Exif\0\0") {
-                (exif, kept) = (block, block)
+            if let block = content(after: "Exif\0\0") {
+                // Some writers go on in a second segment where one is too small; a second block is none.
+                if exif == nil || !(block.starts(with: "II".utf8) || block.starts(with: "MM".utf8)) { exif = (exif ?? []) + block }
+                kept = block
             } else if xmp == nil, let packet = content(after: "http://ns.adobe.com/xap/1.0/\0") {
                 (xmp, kept) = (packet, packet)
             } else if let part = content(after: "http://ns.adobe.com/xmp/extension/\0"), part.count > Self.xmpPartHeadBytes {

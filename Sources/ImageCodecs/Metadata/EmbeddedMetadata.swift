@@ -14,8 +14,9 @@ struct EmbeddedMetadata {
     init(_ records: [MetadataRecord], info: ImageInfo) {
         icc = records[.icc].flatMap { Self.fits($0, info.format.model) ? $0 : nil } ?? []
         exif = records[.exif].map { Exif.upright($0, width: info.width, height: info.height) } ?? []
-        // XMP is text: with a NUL it is none.
-        xmp = records[.xmp].flatMap { $0.contains(0) ? nil : XMP.upright($0, width: info.width, height: info.height) } ?? []
+        // XMP is text: with a NUL it is none, but for some that a writer put behind it.
+        let packet = records[.xmp].map { $0[...($0.lastIndex { $0 != 0 } ?? -1)] } ?? []
+        xmp = packet.contains(0) ? [] : XMP.upright(Array(packet), width: info.width, height: info.height)
         iptc = records[.iptc] ?? []
         texts = records.filter { $0.type == .text }.map(\.payload)
     }

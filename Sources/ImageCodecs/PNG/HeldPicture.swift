@@ -12,8 +12,8 @@ protocol RowPacking {
     func unpack(_ place: UnsafeRawPointer, to row: UnsafeMutableRawPointer)
 }
 
-/// A picture of which the first frame is held, packed, as long as the packing holds its rows. What does not fit it, or memory, flows
-/// on behind what was held until then.
+/// A picture of which the first frame is held, packed, as long as the packing holds its rows, and half of the memory allowed. What does
+/// not fit flows on behind what was held until then.
 final class HeldPicture<Packing: RowPacking>: RowSource {
     private let source: any RowSource
     private let pool: BufferPool
@@ -55,12 +55,10 @@ final class HeldPicture<Packing: RowPacking>: RowSource {
 
     private func pack(_ row: UnsafeRawPointer) -> Bool {
         if rowsHeld == blocks.count * blockRows {
-            let rows = min(blockRows, Int(info.height) - rowsHeld)
-            do throws(ImageError) {
-                blocks.append(HeldBuffer(try pool.lease(rows * packing.packedBytes)))
-            } catch {
-                return false
-            }
+            let byteCount = min(blockRows, Int(info.height) - rowsHeld) * packing.packedBytes
+            // The other half is for the stages behind.
+            guard byteCount <= pool.limitBytes / 2 - pool.leasedBytes, let block = try? pool.lease(byteCount) else { return false }
+            blocks.append(HeldBuffer(block))
         }
         guard packing.pack(row, to: place(rowsHeld)) else { return false }
         rowsHeld += 1
@@ -90,7 +88,22 @@ final class HeldPicture<Packing: RowPacking>: RowSource {
             }
         }
         if isHeld { rowsDone += count } else { unpacked = unpacked.lowerBound + count..<unpacked.upperBound }
-        if rowsDone == rowsHeld { blocks = [] }
+        if rowsDone == rowsHeld && !isWhole { blocks = [] }
         return count
+    }
+
+    /// Gives the rows to `sink` ahead, all of them, without metadata; needs `isWhole`.
+    func rehearse(to sink: any RowSink) throws(ImageError) {
+        precondition(isWhole)
+        try sink.begin(info, metadata: [])
+        try sink.beginFrame(Frame())
+        var buffer = try pool.lease(info.bandBufferBytes)
+        while rowsDone < rowsHeld {
+            var bands = buffer.mutableBytes
+            let rows = try read(into: &bands)
+            try sink.write(buffer.bytes.extracting(first: rows * info.rowBytes), rows: rows)
+        }
+        try sink.end(trailingMetadata: [])
+        rowsDone = 0
     }
 }

@@ -7,20 +7,20 @@ import ImageCore
 /// memory is short.
 enum PNGReducer {
     /// `source`: packed and straight. Reads it as far as it must to know.
-    static func reduced(_ source: any RowSource, pool: BufferPool) throws(ImageError) -> (rows: any RowSource, coding: PNGCoding) {
+    static func reduced(
+        _ source: any RowSource, _ options: EncodeOptions, pool: BufferPool
+    ) throws(ImageError) -> (rows: any RowSource, coding: PNGCoding) {
         var rows = source
-        var mayBeGray = source.info.format.model == .rgb
+        // A profile is for colour or for grey, and the file's type must be the same; a palette is colour.
+        let hasProfile = source.metadata[.icc] != nil
+        var mayBeGray = source.info.format.model == .rgb && !hasProfile
         if source.info.format.sample == .uint8 {
             // An index of 8 bits is no smaller than a grey sample.
             let most = source.info.format.channels == 1 ? 16 : 256
             let held = try HeldPicture(rows, FewColors(source.info, most: most), pool: pool)
             if held.isWhole {
-                let coding = coding(of: held.packing.table.colors, held.info)
-                if coding != .direct {
-                    held.packing.setCoding(coding)
-                    held.info.setFormat(.gray)
-                }
-                return (held, coding)
+                let codings = codings(of: held.packing.table.colors, held.info, keepsModel: hasProfile)
+                return (held, try choose(codings, for: held, options))
             }
             mayBeGray = mayBeGray && held.packing.table.colors.allSatisfy(\.isGray)
             rows = held
@@ -49,18 +49,42 @@ enum PNGReducer {
         return (held, coding)
     }
 
-    /// The smallest before it is compressed; of equal ones the plainest.
-    private static func coding(of colors: [RGBA], _ info: ImageInfo) -> PNGCoding {
+    /// Codings that hold these colours, the smallest before it is compressed first, and the plainest of equal ones.
+    private static func codings(of colors: [RGBA], _ info: ImageInfo, keepsModel: Bool) -> [PNGCoding] {
         let (width, height) = (Int(info.width), Int(info.height))
         func byteCount(bits: Int) -> Int { height * (1 + (width * bits + 7) / 8) }
-        var choices: [(bytes: Int, coding: PNGCoding)] = [(byteCount(bits: 8 * info.format.channels), .direct)]
-        if colors.allSatisfy({ $0.isGray && $0.alpha == 255 }) {
-            let bits = [1, 2, 4, 8].first { bits in colors.allSatisfy { Int($0.red) % (255 / (1 << bits - 1)) == 0 } }!
-            choices.append((byteCount(bits: bits), .gray(bits: bits)))
+        var codings: [(coding: PNGCoding, bytes: Int)] = []
+        let isGray = info.format.model == .gray
+        if isGray || !keepsModel, colors.allSatisfy({ $0.isGray && $0.alpha == 255 }) {
+            let fewest = [1, 2, 4, 8].first { bits in colors.allSatisfy { Int($0.red) % (255 / (1 << bits - 1)) == 0 } }!
+            codings += (fewest < 8 ? [fewest, 8] : [8]).map { (.gray(bits: $0), byteCount(bits: $0)) }
+        } else {
+            codings.append((.direct, byteCount(bits: 8 * info.format.channels)))
         }
-        let palette = PNGCoding.palette(of: colors)
-        choices.append((byteCount(bits: palette.bits) + palette.chunkBytes, palette.coding))
-        return choices.min { $0.bytes < $1.bytes }!.coding
+        if !(isGray && keepsModel) {
+            let palette = PNGCoding.palette(of: colors)
+            codings.append((palette.coding, byteCount(bits: palette.bits) + palette.chunkBytes))
+        }
+        return codings.enumerated().sorted { ($0.element.bytes, $0.offset) < ($1.element.bytes, $1.offset) }.map(\.element.coding)
+    }
+
+    /// The one of `codings` that is smallest when it is compressed, and `held` made ready for it. Samples of 8 bits are filtered, so they may
+    /// beat fewer bits, which are not.
+    private static func choose(_ codings: [PNGCoding], for held: HeldPicture<FewColors>, _ options: EncodeOptions) throws(ImageError) -> PNGCoding {
+        let format = held.info.format
+        func prepare(_ coding: PNGCoding) {
+            held.packing.setCoding(coding)
+            held.info.setFormat(coding == .direct ? format : .gray)
+        }
+        var (best, least) = (codings[0], Int.max)
+        for coding in codings.count > 1 ? codings : [] {
+            prepare(coding)
+            let sink = CountingSink()
+            try held.rehearse(to: try PNGEncoder(sink, options, coding))
+            if sink.byteCount < least { (best, least) = (coding, sink.byteCount) }
+        }
+        prepare(best)
+        return best
     }
 }
 

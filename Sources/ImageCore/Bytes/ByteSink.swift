@@ -28,3 +28,18 @@ public final class MemorySink: ByteSink {
 
     public func commit() throws(ImageError) { file = bytes }
 }
+
+/// Counts the bytes that go into a sink, or where there is none, that would.
+public final class CountingSink: ByteSink {
+    private let sink: (any ByteSink)?
+    public private(set) var byteCount = 0
+
+    public init(_ sink: (any ByteSink)? = nil) { self.sink = sink }
+
+    public func write(_ bytes: RawSpan) throws(ImageError) {
+        byteCount += bytes.byteCount
+        try sink?.write(bytes)
+    }
+
+    public func commit() throws(ImageError) { try sink?.commit() }
+}

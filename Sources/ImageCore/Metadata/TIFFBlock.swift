@@ -14,9 +14,10 @@ struct TIFFBlock {
         var valueAt: Int { at + 8 }
     }
 
-    /// TIFF's type 3 and 4: unsigned integers of 16 and 32 bits.
+    /// TIFF's types 3, 4 and 9: integers of 16 bits, of 32, and of 32 with a sign.
     static let short = 3
     static let long = 4
+    private static let signedLong = 9
     /// Bytes of a value by its type, 1...12; 0 for what is none.
     private static let typeBytes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8]
 
@@ -69,20 +70,23 @@ struct TIFFBlock {
         return at + 2 + 12 * count
     }
 
-    /// The value of a field that is one SHORT or LONG.
+    /// The value of a field that is an integer, the first where it holds two.
     func value(_ entry: Entry) -> Int? {
-        guard entry.count == 1, entry.type == Self.short || entry.type == Self.long else { return nil }
-        return number(at: entry.valueAt, byteCount: entry.type == Self.short ? 2 : 4)
+        switch entry.type {
+        case Self.short where entry.count == 1 || entry.count == 2: number(at: entry.valueAt, byteCount: 2)
+        case Self.long where entry.count == 1, Self.signedLong where entry.count == 1: number(at: entry.valueAt, byteCount: 4)
+        default: nil
+        }
     }
 
-    /// Makes a field that is one SHORT or LONG another number: a LONG, where a SHORT does not hold it.
+    /// Makes a field that has such a value another number, 0...2^31 - 1: one LONG, where its type does not hold it.
     mutating func setValue(_ value: Int, _ entry: Entry) {
-        if entry.type == Self.short && value < 0x10000 {
-            setNumber(value, at: entry.valueAt, byteCount: 2)
-        } else {
+        if entry.type == Self.short && value < 0x10000 { return setNumber(value, at: entry.valueAt, byteCount: 2) }
+        if entry.type == Self.short {
             setNumber(Self.long, at: entry.at + 2, byteCount: 2)
-            setNumber(value, at: entry.valueAt, byteCount: 4)
+            setNumber(1, at: entry.at + 4, byteCount: 4)
         }
+        setNumber(value, at: entry.valueAt, byteCount: 4)
     }
 
     /// The bytes that a field's value takes outside of its directory; nil where it has none, or they are not all there.
