@@ -51,6 +51,7 @@ public final class Decoder {
         let (before, after) = (first.info, last.info)
         // An animation is more than its first frame, and a picture that is not turned not what others show.
         if options.takesFirstFrameOnly || options.orientation == .ignore || (format == .png && png.isAnimated) { return true }
+        if format == .jpeg && jpeg.changesColors { return true }
         return colored !== first || before.orientation != after.orientation || after.depth < before.depth
             || (after.format.model == .gray && before.format.model != .gray) || (before.format.hasAlpha && !after.format.hasAlpha)
     }

@@ -78,10 +78,77 @@ import Testing
         #expect(outcome.errors.contains("imgencode: in.webp: warning: an animation; 3 of its frames are left out, the first is written"))
     }
 
+    @Test func pngCodingsAreThoseAskedFor() throws {
+        for (input, options, mark) in [
+            ("photo.png", "", "320 x 200 image, 24-bit RGB"), ("photo.png", "--palette", "320 x 200 image, 8-bit palette"),
+            ("photo.png", "--palette 16", "320 x 200 image, 4-bit palette"), ("photo.png", "--palette 2", "320 x 200 image, 1-bit palette"),
+            ("alpha.png", "--palette 100", "320 x 200 image, 8-bit palette"), ("alpha.png", "", "320 x 200 image, 32-bit RGB+alpha"),
+            ("gray.jpg", "", "320 x 200 image, 8-bit grayscale"), ("--pixels rgb gray.jpg", "", "320 x 200 image, 8-bit grayscale"),
+            ("--pixels rgb gray.jpg", "--depth 8", "320 x 200 image, 24-bit RGB"), ("deep.png", "", "320 x 200 image, 48-bit RGB"),
+            ("deep.png", "--depth 8", "320 x 200 image, 24-bit RGB"), ("photo.png", "--depth 16", "320 x 200 image, 48-bit RGB"),
+            // Carried with 16 bits, a picture of 8 stays one of 8.
+            ("--depth 16 photo.png", "", "320 x 200 image, 24-bit RGB"),
+        ] {
+            let outcome = try place.sh("imgdecode \(input) | imgencode -f png \(options) > a.png && pngcheck -v a.png")
+            #expect(outcome.status == 0 && outcome.text.contains(mark) && outcome.text.contains("No errors detected"), "\(input) \(options): \(outcome.text)\(outcome.errors)")
+        }
+    }
+
+    /// 16 bits become 8 by rounding: pamdepth's too.
+    @Test func sixteenBitsAreRounded() throws {
+        let outcome = try place.sh("pngtopnm deep.png | pamdepth 255 > theirs; imgdecode deep.png | imgencode -f png --depth 8 | pngtopnm | cmp - theirs")
+        #expect(outcome.status == 0, "\(outcome.text)\(outcome.errors)")
+    }
+
+    @Test func alphaQualityMakesAlphaCoarser() throws {
+        let sizes = try place.sh("imgdecode alpha.png > s; for n in 0 50 100; do imgencode -f webp --alpha-quality $n < s | wc -c; done").text
+            .split(separator: "\n").compactMap { Int($0) }
+        #expect(sizes.count == 3 && sizes[0] < sizes[1] && sizes[1] < sizes[2], "\(sizes)")
+        let exact = try place.sh("imgdecode alpha.png | imgencode -f webp -o a.webp; dwebp -quiet -pam a.webp -o a.pam; pamchannel -infile a.pam 3 > a; pngtopam -alphapam alpha.png | pamchannel 3 | cmp - a")
+        #expect(exact.status == 0, "\(exact.text)\(exact.errors)")
+    }
+
+    @Test func theSmallerOfTwoFilesIsWritten() throws {
+        let outcome = try place.sh(
+            """
+            imgdecode photo.png | imgencode -q 50 -o small.jpg
+            imgdecode --carry-file small.jpg | imgencode -q 95 --if-smaller -v -o a.jpg; cmp a.jpg small.jpg && echo kept
+            imgdecode --carry-file < small.jpg | imgencode -q 95 --if-smaller | cmp - small.jpg && echo kept
+            imgdecode --carry-file small.jpg | imgencode -q 20 --if-smaller | cmp -s - small.jpg || echo smaller
+            imgdecode --carry-file small.jpg | imgencode -f png --if-smaller | cmp -s - small.jpg || echo another format
+            imgdecode --carry-file small.jpg | imgresize 99% | imgencode -q 95 --if-smaller | cmp -s - small.jpg || echo resized
+            imgdecode --carry-file --pixels gray small.jpg | imgencode -q 95 --if-smaller | cmp -s - small.jpg || echo grey
+            imgdecode --carry-file small.jpg small.jpg | imgresize 320 | imgencode -q 95 --if-smaller -o '%i.jpg'; cmp 1.jpg small.jpg && cmp 2.jpg small.jpg && echo both
+            imgdecode small.jpg small.jpg | imgencode -q 95 --if-smaller -o 'n%i.jpg'
+            """)
+        #expect(outcome.text == "kept\nkept\nsmaller\nanother format\nresized\ngrey\nboth\n", "\(outcome.text)")
+        #expect(outcome.messages == [
+            "imgencode: small.jpg: its own file is smaller, and was taken",
+            "imgencode: small.jpg: warning: --if-smaller without effect: no file came along; say imgdecode --carry-file",
+        ])
+    }
+
+    /// A profile of several segments, metadata of every kind, as ExifTool reads it.
+    @Test(arguments: ["jpg", "png", "webp"]) func metadataIsWhereOtherToolsLookForIt(_ ending: String) throws {
+        let outcome = try place.sh(
+            """
+            head -c 150000 /dev/zero | tr '\\0' x > pad; icc=$(dpkg -L icc-profiles-free | grep '/compatibleWithAdobeRGB1998.icc$')
+            exiftool -q -Artist=Grace -Orientation#=6 -ExifImageWidth=320 -IPTC:By-line=Grace -XMP-dc:Creator=Grace -XMP-tiff:Orientation#=6 \
+                -Comment=hello "-XMP-dc:Description<=pad" "-ICC_Profile<=$icc" "-ThumbnailImage<=gray.jpg" -o tagged.jpg photo.jpg
+            imgdecode tagged.jpg | imgresize 50% | imgencode -o out.\(ending)
+            exiftool -s3 -n -IFD0:Artist -IFD0:Orientation -XMP-dc:Creator -XMP-tiff:Orientation -ICC_Profile:ProfileDescription -ExifImageWidth out.\(ending)
+            exiftool -s3 -XMP-dc:Description out.\(ending) | wc -c
+            exiftool -s3 -IPTC:By-line -Comment -ThumbnailLength out.\(ending)
+            """)
+        let extra = ["jpg": "Grace\nhello\n", "png": "Grace\nhello\n", "webp": ""][ending]!
+        #expect(outcome.text == "Grace\n1\nGrace\n1\nCompatible with Adobe RGB (1998)\n100\n150001\n" + extra, "\(outcome.text)\(outcome.errors)")
+    }
+
     @Test func whatAFormatCannotHoldIsRefused() throws {
         for (options, message) in [
             ("--effort 10", "--effort 10 is not in 0...9"), ("--compression 12", "--compression 12 is not in 0...9"),
             ("--near-lossless 101", "--near-lossless 101 is not in 0...100"), ("--restart 65536", "--restart 65536 is not in 0...65535"),
+            ("--palette 1", "--palette 1 is not in 2...256"), ("--alpha-quality 101", "--alpha-quality 101 is not in 0...100"),
         ] {
             let outcome = try place.sh("imgdecode photo.jpg | imgencode \(options) > out")
             #expect(outcome.status == 64 && outcome.messages == ["imgencode: \(message)"], "\(outcome.errors)")

@@ -160,6 +160,12 @@ public final class JPEGDecoder: RowSource {
         return rows
     }
 
+    /// The rows are not of the file's colours: made grey, or RGB of CMYK.
+    var changesColors: Bool {
+        let isCMYK = [IMGPIPE_JPEG_CMYK, IMGPIPE_JPEG_YCCK].contains(Int(header.color_space))
+        return isCMYK || (info.format.model == .gray && header.color_space != IMGPIPE_JPEG_GRAY)
+    }
+
     /// What was odd, but harmed no pixel.
     var remarks: [String] {
         let text = String(cString: imgpipe_jpeg_warning(jpeg))
