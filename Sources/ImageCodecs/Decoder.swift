@@ -80,7 +80,7 @@ public final class Decoder {
 
     /// What of the picture last opened could not be taken along; complete when its rows are read.
     public var warnings: [String] {
-        (format == .png ? png.warnings : []) + (profileIsBroken ? ["its ICC profile cannot be used; taken as sRGB"] : [])
+        (format == .png ? png.warnings : format == .jpeg ? jpeg.warnings : []) + (profileIsBroken ? ["its ICC profile cannot be used; taken as sRGB"] : [])
             + (fileIsTooLarge ? ["the file is more than the \(options.limits.metadata) bytes of --max-metadata, and is not carried"] : [])
     }
 }

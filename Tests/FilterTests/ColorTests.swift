@@ -76,6 +76,37 @@ import Testing
         #expect(outcome.text == " 188\nprofile\n 128\n 188\nprofile\n 128\n0\n", "\(outcome.text)\(outcome.errors)")
     }
 
+    /// CMYK whose samples are inverted, as Adobe's marker says, and not, without that marker: the same picture of both, by the usual formula.
+    @Test func cmykIsInvertedWhereAdobeSaysSo() throws {
+        let outcome = try place.sh(
+            """
+            djpeg photo.jpg > p.ppm
+            /usr/bin/python3 - <<'END'
+            from PIL import Image, ImageChops
+            image = Image.open("p.ppm").convert("CMYK")
+            image.save("adobe.jpg", quality=95, subsampling=0)
+            image.save("broken.jpg", quality=95, subsampling=0, icc_profile=bytes(3000))
+            # Without the marker: the segment taken out, and the samples the other way round.
+            ImageChops.invert(image).save("other.jpg", quality=95, subsampling=0)
+            data = open("other.jpg", "rb").read()
+            at = data.index(b"\\xff\\xee\\x00\\x0eAdobe")
+            open("plain.jpg", "wb").write(data[:at] + data[at + 16:])
+            END
+            imgdecode -v adobe.jpg | imgencode -f pam | pamtopnm > a.ppm; imgdecode -v plain.jpg | imgencode -f pam | pamtopnm > b.ppm
+            djpeg adobe.jpg | cmp - a.ppm && pamarith -difference a.ppm p.ppm | pamsumm -mean -brief | cut -d. -f1
+            pamarith -difference a.ppm b.ppm | pamsumm -max -brief
+            imgdecode broken.jpg | imgencode -f pam | pamtopnm | cmp - a.ppm
+            """)
+        let lines = outcome.text.split(separator: "\n")
+        // A few steps from JPEG's loss; samples that are inverted before they are coded may round the other way.
+        #expect(lines.count == 2 && Int(lines[0]).map { $0 < 3 } == true && Int(lines[1]).map { $0 <= 3 } == true, "\(outcome.text)\(outcome.errors)")
+        #expect(outcome.messages == [
+            "imgdecode: adobe.jpg: warning: CMYK without a profile; made RGB by the usual formula",
+            "imgdecode: plain.jpg: warning: CMYK without a profile; made RGB by the usual formula",
+            "imgdecode: broken.jpg: warning: its ICC profile cannot be used; made RGB by the usual formula",
+        ], "\(outcome.errors)")
+    }
+
     @Test func aBrokenProfileIsAWarningAndDropped() throws {
         let outcome = try place.sh(
             """

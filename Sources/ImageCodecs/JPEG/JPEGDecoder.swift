@@ -16,6 +16,7 @@ public final class JPEGDecoder: RowSource {
     private var scratch: HeldBuffer?
     private var planes: JPEGPlanes?
     private var cmyk: CMYKConverter?
+    private var profileIsBroken = false
 
     public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
     public private(set) var metadata: [MetadataRecord] = []
@@ -80,10 +81,11 @@ public final class JPEGDecoder: RowSource {
         info.density = (
             UInt32((Double(header.density_x) * perMetre).rounded()), UInt32((Double(header.density_y) * perMetre).rounded())
         )
-        cmyk = nil
+        (cmyk, profileIsBroken) = (nil, false)
         if output == IMGPIPE_JPEG_CMYK {
             // The profile is CMYK's: it serves here, and does not fit the rows that leave.
             cmyk = metadata[.icc].flatMap { CMYKConverter($0, isInverted: header.adobe != 0) }
+            profileIsBroken = cmyk == nil && metadata[.icc] != nil
             if cmyk != nil { info.color = .sRGB(.rgb) }
             metadata.removeAll { $0.type == .icc }
         }
@@ -137,8 +139,8 @@ public final class JPEGDecoder: RowSource {
         return done
     }
 
-    /// Through the profile where there is one. Else CMYK as every writer but the specification stores it, inverted, and RGB by the
-    /// formula that djpeg has: c x k / 255, rounded.
+    /// Through the profile where there is one, else by the formula that djpeg has: c x k / 255, rounded, of samples where 255 is no ink.
+    /// So Adobe's programs write them, and their marker says so; without it 255 is all ink, as libvips and Little CMS take it.
     private func readCMYK(into start: UnsafeMutablePointer<UInt8>, rows: Int) throws(ImageError) -> Int {
         let width = Int(info.width)
         if scratch == nil { scratch = HeldBuffer(try pool.lease(width * 4)) }
@@ -150,10 +152,11 @@ public final class JPEGDecoder: RowSource {
                 cmyk.convert(row, to: target, pixels: width)
                 continue
             }
+            let ink: UInt8 = header.adobe != 0 ? 0 : 255
             for x in 0..<width {
-                let k = Int(row[4 * x + 3])
+                let k = Int(row[4 * x + 3] ^ ink)
                 for c in 0..<3 {
-                    target[3 * x + c] = UInt8((Int(row[4 * x + c]) * k * 2 + 255) / 510)
+                    target[3 * x + c] = UInt8((Int(row[4 * x + c] ^ ink) * k * 2 + 255) / 510)
                 }
             }
         }
@@ -166,12 +169,15 @@ public final class JPEGDecoder: RowSource {
         return isCMYK || (info.format.model == .gray && header.color_space != IMGPIPE_JPEG_GRAY)
     }
 
+    /// What of the file could not be taken along.
+    var warnings: [String] { profileIsBroken ? ["its ICC profile cannot be used; made RGB by the usual formula"] : [] }
+
     /// What was odd, but harmed no pixel.
     var remarks: [String] {
         let text = String(cString: imgpipe_jpeg_warning(jpeg))
-        let isPlainCMYK = [IMGPIPE_JPEG_CMYK, IMGPIPE_JPEG_YCCK].contains(Int(header.color_space)) && cmyk == nil
+        let isPlainCMYK = [IMGPIPE_JPEG_CMYK, IMGPIPE_JPEG_YCCK].contains(Int(header.color_space)) && cmyk == nil && !profileIsBroken
         return (text.isEmpty ? [] : [lowered(text)])
-            + (isPlainCMYK ? ["CMYK without a profile that serves; made RGB by the usual formula"] : [])
+            + (isPlainCMYK ? ["CMYK without a profile; made RGB by the usual formula"] : [])
     }
 
     private func check(_ code: imgpipe_code) throws(ImageError) {
