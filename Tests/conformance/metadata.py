@@ -55,7 +55,8 @@ def compare(results, name, before, after, size):
                 continue
             found = after[group].get(tag)
             if tag in SIZES and group in ("IFD0", "ExifIFD", "XMP-tiff", "XMP-exif"):
-                value = size[SIZES[tag]]
+                # One camera writes two numbers, the second 0.
+                value, found = size[SIZES[tag]], int(str(found).split()[0])
             elif tag == "Orientation" and value in range(1, 9):
                 value = 1
             results.check(found == value, f"{name}: {group}:{tag} is {str(found)[:60]!r}, not {str(value)[:60]!r}")
