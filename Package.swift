@@ -33,7 +33,8 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CCodecShims", dependencies: ["CJPEG", "CPNG"], cSettings: c),
         .target(name: "CPlatformShims", cSettings: c),
-        .target(name: "ImageCore", dependencies: ["CPlatformShims"], swiftSettings: swift),
+        .target(name: "CVectorOps", exclude: ["kernels.inc"], cSettings: c),
+        .target(name: "ImageCore", dependencies: ["CPlatformShims", "CVectorOps"], swiftSettings: swift),
         .target(
             name: "ImageCodecs",
             dependencies: ["ImageCore", "CCodecShims", "CWebP", "CWebPDemux", "CWebPMux", "CLCMS", "CMD", "CZlib"],
@@ -52,7 +53,7 @@ let package = Package(
         .executableTarget(name: "readormap", path: "Benchmarks/readormap", swiftSettings: swift),
         // Pictures in memory, for the tests of both libraries.
         .target(name: "TestPictures", dependencies: ["ImageCore"], path: "Tests/TestPictures", swiftSettings: swift),
-        .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore", "TestPictures"], swiftSettings: swift),
+        .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore", "CVectorOps", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "FilterTests", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
     ],

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The same bytes from every x86-64 level: pipelines run with all instructions of this machine, and with glibc and libjpeg-turbo
-told to use only those that each x86-64 has.
+told to use only those that each x86-64 has, and with our own kernels of each level (IMG_CPU).
 
 usage: processors.py [--bin DIR]
 
@@ -21,7 +21,7 @@ PIPELINES = [
     'imgdecode --color srgb "$1" | imgresize 400 --filter catmullrom | imgencode --progressive -q 92',
 ]
 LEVELS = [{"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX2_Usable,-FMA,-FMA_Usable,-FMA4,-AVX,-AVX_Usable,-SSE4_1,-SSE4_2,-SSSE3"},
-          {"JSIMD_FORCESSE2": "1"}, {"JSIMD_FORCENONE": "1"}]
+          {"JSIMD_FORCESSE2": "1"}, {"JSIMD_FORCENONE": "1"}, {"IMG_CPU": "scalar"}, {"IMG_CPU": "baseline"}, {"IMG_CPU": "v3"}]
 
 
 def main():

@@ -1,3 +1,5 @@
+import CVectorOps
+
 /// Samples as Floats in 0...maximum, colour multiplied by alpha, as they are encoded or in linear light; and back.
 struct FloatPixels {
     private let format: PixelFormat
@@ -5,10 +7,12 @@ struct FloatPixels {
     /// What a sample of linear light is, by its encoded value; empty where the work is done in encoded samples.
     private let linear: [Float]
     private let transfer: Transfer
+    private let ops: imgpipe_vector_ops
 
     /// `isLinear`: samples become light by the transfer function that `info` says.
-    init(_ info: ImageInfo, isLinear: Bool) {
+    init(_ info: ImageInfo, isLinear: Bool, ops: imgpipe_vector_ops = VectorOps.best) {
         format = info.format
+        self.ops = ops
         maximum = Float(format.sample.maximum)
         let steps = format.sample.maximum
         let transfer = Transfer(code: info.color.transfer)
@@ -16,58 +20,45 @@ struct FloatPixels {
         linear = isLinear ? (0...steps).map { Float(transfer.linear(Double($0) / Double(steps)) * Double(steps)) } : []
     }
 
+    /// `target`: a padded row.
     func load(_ row: UnsafeRawPointer, to target: UnsafeMutablePointer<Float>, pixels: Int) {
+        let (channels, colors) = (format.channels, format.model.colorChannels)
         switch format.sample {
-        case .uint8: load(row.assumingMemoryBound(to: UInt8.self), to: target, pixels)
-        case .uint16: load(row.assumingMemoryBound(to: UInt16.self), to: target, pixels)
-        }
-    }
-
-    private func load<S: FixedWidthInteger>(_ row: UnsafePointer<S>, to target: UnsafeMutablePointer<Float>, _ pixels: Int) {
-        let channels = format.channels
-        if linear.isEmpty {
-            for i in 0..<pixels * channels { target[i] = Float(row[i]) }
-        } else {
-            let colors = format.model.colorChannels
-            for i in 0..<pixels * channels { target[i] = i % channels < colors ? linear[Int(row[i])] : Float(row[i]) }
-        }
-        guard format.alpha == .straight else { return }
-        for i in 0..<pixels {
-            let pixel = target + i * channels
-            for c in 0..<channels - 1 { pixel[c] = pixel[c] * pixel[channels - 1] / maximum }
-        }
-    }
-
-    /// Straight samples, rounded to nearest. Where nothing is seen, colour is 0. `row` is spoiled.
-    func store(_ row: UnsafeMutablePointer<Float>, to target: UnsafeMutableRawPointer, pixels: Int) {
-        switch format.sample {
-        case .uint8: store(row, to: target.assumingMemoryBound(to: UInt8.self), pixels)
-        case .uint16: store(row, to: target.assumingMemoryBound(to: UInt16.self), pixels)
-        }
-    }
-
-    private func store<S: FixedWidthInteger>(_ row: UnsafeMutablePointer<Float>, to target: UnsafeMutablePointer<S>, _ pixels: Int) {
-        let channels = format.channels
-        if format.hasAlpha {
-            for i in 0..<pixels {
-                let pixel = row + i * channels
-                let opacity: S = rounded(pixel[channels - 1])
-                let factor = opacity > 0 ? maximum / pixel[channels - 1] : 0
-                for c in 0..<channels - 1 { pixel[c] *= factor }
-            }
+        case .uint8: ops.load8(row.assumingMemoryBound(to: UInt8.self), target, pixels * channels)
+        case .uint16: ops.load16(row.assumingMemoryBound(to: UInt16.self), target, pixels * channels)
         }
         if !linear.isEmpty {
-            let colors = format.model.colorChannels
-            for i in 0..<pixels * channels where i % channels < colors {
-                let light = Double(max(0, min(row[i], maximum)) / maximum)
-                row[i] = Float(transfer.encoded(light)) * maximum
-            }
+            for i in 0..<pixels * channels where i % channels < colors { target[i] = linear[Int(target[i])] }
         }
-        for i in 0..<pixels * channels { target[i] = rounded(row[i]) }
+        guard format.alpha == .straight else { return }
+        if channels == 4 { return ops.premultiply4(target, pixels, maximum) }
+        for i in 0..<pixels { target[2 * i] = target[2 * i] * target[2 * i + 1] / maximum }
     }
 
-    @inline(__always)
-    private func rounded<S: FixedWidthInteger>(_ value: Float) -> S {
-        S(truncatingIfNeeded: Int32(max(0, min(value, maximum)) + 0.5))
+    /// Straight samples, rounded to nearest, of up to eight rows whose Floats lie in lanes: sample i of row r at 8 i + r. Where nothing is
+    /// seen, colour is 0. `lanes` is spoiled. `rows`: where they begin, `pixels` long.
+    func store(_ lanes: UnsafeMutablePointer<Float>, to rows: [UnsafeMutableRawPointer], pixels: Int) {
+        let channels = format.channels
+        if format.hasAlpha { ops.unpremultiply(lanes, pixels, Int32(channels), maximum) }
+        if !linear.isEmpty { encode(lanes, pixels: pixels) }
+        let count = pixels * channels
+        switch format.sample {
+        case .uint8:
+            let starts: [UnsafeMutablePointer<UInt8>?] = rows.map { $0.assumingMemoryBound(to: UInt8.self) }
+            starts.withUnsafeBufferPointer { ops.store8(lanes, $0.baseAddress, Int32(rows.count), count) }
+        case .uint16:
+            let starts: [UnsafeMutablePointer<UInt16>?] = rows.map { $0.assumingMemoryBound(to: UInt16.self) }
+            starts.withUnsafeBufferPointer { ops.store16(lanes, $0.baseAddress, Int32(rows.count), count) }
+        }
+    }
+
+    private func encode(_ lanes: UnsafeMutablePointer<Float>, pixels: Int) {
+        let (channels, colors) = (format.channels, format.model.colorChannels)
+        for sample in 0..<pixels * channels where sample % channels < colors {
+            for i in sample * VectorOps.lanes..<(sample + 1) * VectorOps.lanes {
+                let light = Double(max(0, min(lanes[i], maximum)) / maximum)
+                lanes[i] = Float(transfer.encoded(light)) * maximum
+            }
+        }
     }
 }

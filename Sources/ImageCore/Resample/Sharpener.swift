@@ -1,3 +1,5 @@
+import CVectorOps
+
 /// An unsharp mask, row by row: each sample is moved away from the mean of its neighbourhood, s + amount x (s - mean), where the mean
 /// is weighted 1 2 1 across and down (a Gaussian of sigma 0.7, about what resampling blurs).
 ///
@@ -9,9 +11,11 @@ public final class Sharpener: RowSource {
     private let pixels: FloatPixels
     private let input: BufferLease
     private var inputRows = 0..<0
-    /// Rows of Floats: the one above, the one that comes out and the one below, each in slot (row mod 3).
-    private let ring: BufferLease
-    private let output: BufferLease
+    /// Rows of Floats: the one above, the one that comes out and the one below, each in place (row mod 3).
+    private let ring: FloatRows
+    /// Rows that come out together, and as lanes.
+    private let output: FloatRows
+    private let lanes: BufferLease
     private var rowsRead = 0
     private var rowsDone = 0
 
@@ -26,10 +30,11 @@ public final class Sharpener: RowSource {
         self.amount = Float(amount)
         info = source.info
         pixels = FloatPixels(info, isLinear: isLinear)
-        let floatRow = Int(info.width) * info.format.channels * MemoryLayout<Float>.stride
+        let samples = Int(info.width) * info.format.channels
         input = try pool.lease(info.bandBufferBytes)
-        ring = try pool.lease(3 * floatRow)
-        output = try pool.lease(floatRow)
+        ring = try FloatRows(3, samples: samples, pool: pool)
+        output = try FloatRows(VectorOps.lanes, samples: samples, pool: pool)
+        lanes = try pool.lease(VectorOps.padded(samples) * VectorOps.lanes * MemoryLayout<Float>.stride)
     }
 
     public func nextFrame() throws(ImageError) -> Frame? {
@@ -44,29 +49,39 @@ public final class Sharpener: RowSource {
         while done < most {
             // What is finished goes on before this waits for more input.
             if done > 0 && rowsRead < min(rowsDone + 2, height) && inputRows.isEmpty { break }
-            while rowsRead < min(rowsDone + 2, height) { try readRow() }
-            sharpen(above: slot(max(rowsDone - 1, 0)), slot(rowsDone), below: slot(min(rowsDone + 1, height - 1)))
+            let count = min(VectorOps.lanes, most - done)
+            for i in 0..<count {
+                while rowsRead < min(rowsDone + 2, height) { try readRow() }
+                sharpen(
+                    above: ring[max(rowsDone - 1, 0) % 3], ring[rowsDone % 3], below: ring[min(rowsDone + 1, height - 1) % 3], to: output[i])
+                rowsDone += 1
+            }
             let at = done * info.rowBytes
-            bands.withUnsafeMutableBytes { pixels.store(floats(output), to: $0.baseAddress! + at, pixels: Int(info.width)) }
-            done += 1
-            rowsDone += 1
+            bands.withUnsafeMutableBytes { store(count, to: $0.baseAddress! + at) }
+            done += count
         }
         return done
     }
 
-    private func floats(_ lease: borrowing BufferLease) -> UnsafeMutablePointer<Float> { lease.start.assumingMemoryBound(to: Float.self) }
-
-    private func slot(_ row: Int) -> UnsafeMutablePointer<Float> { floats(ring) + row % 3 * Int(info.width) * info.format.channels }
+    private func store(_ count: Int, to target: UnsafeMutableRawPointer) {
+        let lanes = lanes.start.assumingMemoryBound(to: Float.self)
+        let rows: [UnsafePointer<Float>?] = (0..<VectorOps.lanes).map { UnsafePointer(output[min($0, count - 1)]) }
+        rows.withUnsafeBufferPointer { VectorOps.best.interleave($0.baseAddress, lanes, Int(info.width) * info.format.channels) }
+        pixels.store(lanes, to: (0..<count).map { target + $0 * info.rowBytes }, pixels: Int(info.width))
+    }
 
     private func readRow() throws(ImageError) {
         if inputRows.isEmpty { inputRows = 0..<(try source.readRows(to: input.start, byteCount: input.count)) }
-        pixels.load(input.start + inputRows.lowerBound * info.rowBytes, to: slot(rowsRead), pixels: Int(info.width))
+        pixels.load(input.start + inputRows.lowerBound * info.rowBytes, to: ring[rowsRead % 3], pixels: Int(info.width))
         inputRows = inputRows.lowerBound + 1..<inputRows.upperBound
         rowsRead += 1
     }
 
-    private func sharpen(above: UnsafeMutablePointer<Float>, _ row: UnsafeMutablePointer<Float>, below: UnsafeMutablePointer<Float>) {
-        let (step, out) = (info.format.channels, floats(output))
+    private func sharpen(
+        above: UnsafeMutablePointer<Float>, _ row: UnsafeMutablePointer<Float>, below: UnsafeMutablePointer<Float>,
+        to out: UnsafeMutablePointer<Float>
+    ) {
+        let step = info.format.channels
         let count = Int(info.width) * step
         func column(_ i: Int) -> Float { above[i] + 2 * row[i] + below[i] }
         for i in 0..<count {

@@ -1,3 +1,5 @@
+import CVectorOps
+
 /// For each output sample of one axis, which input samples count and how much.
 ///
 /// Reducing, the kernel is stretched by the reduction; enlarging, it is as it is. Samples beyond the edge repeat it: their
@@ -6,13 +8,7 @@
 /// They are in leased memory: for a side of a hundred million samples they are gigabytes.
 public final class Weights {
     /// The input samples of one output sample: `first..<first + count`, with weights from `offset` on.
-    public struct Window {
-        public var first: Int
-        public var count: Int
-        public var offset: Int
-
-        public var end: Int { first + count }
-    }
+    public typealias Window = imgpipe_window
 
     private let windowsLease: BufferLease
     private let valuesLease: BufferLease
@@ -81,14 +77,18 @@ public final class Weights {
         for i in 0..<window.count { taps[i] = Float(Double(taps[i]) / sum) }
     }
 
-    /// The most output samples whose windows hold one input sample.
-    var mostOverlapping: Int {
+    /// The most output samples whose windows meet any `span` input samples in a row.
+    func mostMeeting(span: Int) -> Int {
         var most = 0
         var low = 0
         for high in windows.indices {
-            while windows[low].end <= windows[high].first { low += 1 }
+            while windows[low].end + span - 1 <= windows[high].first { low += 1 }
             most = max(most, high - low + 1)
         }
         return most
     }
+}
+
+extension imgpipe_window {
+    public var end: Int { first + count }
 }

@@ -1,0 +1,56 @@
+/* Leaf kernels of resampling on clang's vector extensions, one table for each instruction set.
+
+   Every table gives the same bytes: products and sums are rounded one by one, in one order, without fused multiply-add. Rows
+   of floats are padded to a multiple of IMGPIPE_ROW_STEP, and kernels may read and write the padding. */
+#ifndef CVECTOROPS_H
+#define CVECTOROPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Rows that are resampled along their length together, one in each lane. */
+enum { IMGPIPE_LANES = 8 };
+
+enum { IMGPIPE_ROW_STEP = 16 };
+
+/* Input rows that are added at once. */
+enum { IMGPIPE_MOST_ROWS = 4 };
+
+/* The input samples of one output sample: first ... first + count - 1, with weights from `offset` on. */
+typedef struct {
+    ptrdiff_t first, count, offset;
+} imgpipe_window;
+
+typedef struct __attribute__((swift_attr("@Sendable"))) {
+    const char *name;
+
+    /* floats[i] = samples[i] */
+    void (*load8)(const uint8_t *samples, float *floats, size_t count);
+    void (*load16)(const uint16_t *samples, float *floats, size_t count);
+
+    /* Colour times alpha / maximum, of pixels of four channels, alpha last. */
+    void (*premultiply4)(float *pixels, size_t count, float maximum);
+
+    /* sum = (sum or 0 where `fresh`) + weights[0] x rows[0] + ..., from left to right. `row_count`: 1 ... IMGPIPE_MOST_ROWS. */
+    void (*add_rows)(float *sum, int fresh, const float *const *rows, const float *weights, int row_count, size_t count);
+
+    /* lanes[8 i + r] = rows[r][i] */
+    void (*interleave)(const float *const rows[IMGPIPE_LANES], float *lanes, size_t count);
+
+    /* Pixels of `channels` interleaved samples, resampled in every lane: window w gives pixel w of `output`. */
+    void (*resample)(
+        const float *lanes, float *output, const imgpipe_window *windows, const float *weights, size_t window_count, int channels);
+
+    /* Where colour was multiplied by alpha: divided by it, 0 where the alpha that will be written is 0. */
+    void (*unpremultiply)(float *lanes, size_t pixels, int channels, float maximum);
+
+    /* Rounds to nearest, 0 ... maximum, into `row_count` rows of `count` samples. */
+    void (*store8)(const float *lanes, uint8_t *const rows[IMGPIPE_LANES], int row_count, size_t count);
+    void (*store16)(const float *lanes, uint16_t *const rows[IMGPIPE_LANES], int row_count, size_t count);
+} imgpipe_vector_ops;
+
+/* Tables from the plainest to the widest that this processor runs; NULL past the last. 0 is scalar, 1 what every processor of
+   the architecture has. */
+const imgpipe_vector_ops *imgpipe_vector_ops_at(int index);
+
+#endif

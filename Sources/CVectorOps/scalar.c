@@ -1,0 +1,76 @@
+/* What each kernel does, sample by sample: the vectors must equal it. */
+#include "CVectorOps.h"
+
+#pragma STDC FP_CONTRACT OFF
+
+static void load8(const uint8_t *samples, float *floats, size_t count) {
+    for (size_t i = 0; i < count; i++) floats[i] = samples[i];
+}
+
+static void load16(const uint16_t *samples, float *floats, size_t count) {
+    for (size_t i = 0; i < count; i++) floats[i] = samples[i];
+}
+
+static void premultiply4(float *pixels, size_t count, float maximum) {
+    for (size_t i = 0; i < count; i++)
+        for (int c = 0; c < 3; c++) pixels[4 * i + c] = pixels[4 * i + c] * pixels[4 * i + 3] / maximum;
+}
+
+static void add_rows(float *sum, int fresh, const float *const *rows, const float *weights, int row_count, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        float s = rows[0][i] * weights[0];
+        if (!fresh) s = sum[i] + s;
+        for (int r = 1; r < row_count; r++) s += rows[r][i] * weights[r];
+        sum[i] = s;
+    }
+}
+
+static void interleave(const float *const rows[IMGPIPE_LANES], float *lanes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        for (int r = 0; r < IMGPIPE_LANES; r++) lanes[IMGPIPE_LANES * i + r] = rows[r][i];
+}
+
+static void resample(
+    const float *lanes, float *output, const imgpipe_window *windows, const float *weights, size_t window_count, int channels) {
+    const size_t step = (size_t)channels * IMGPIPE_LANES;
+    for (size_t w = 0; w < window_count; w++) {
+        const float *tap = weights + windows[w].offset;
+        const float *from = lanes + step * (size_t)windows[w].first;
+        for (size_t k = 0; k < step; k++) {
+            float sum = from[k] * tap[0];
+            for (ptrdiff_t i = 1; i < windows[w].count; i++) sum += from[step * (size_t)i + k] * tap[i];
+            output[step * w + k] = sum;
+        }
+    }
+}
+
+static int32_t rounded(float x, float maximum) {
+    x = x > 0 ? x : 0;
+    x = x < maximum ? x : maximum;
+    return (int32_t)(x + 0.5f);
+}
+
+static void unpremultiply(float *lanes, size_t pixels, int channels, float maximum) {
+    for (size_t i = 0; i < pixels; i++) {
+        float *pixel = lanes + IMGPIPE_LANES * (size_t)channels * i;
+        for (int r = 0; r < IMGPIPE_LANES; r++) {
+            float alpha = pixel[IMGPIPE_LANES * (channels - 1) + r];
+            float factor = rounded(alpha, maximum) > 0 ? maximum / alpha : 0;
+            for (int c = 0; c < channels - 1; c++) pixel[IMGPIPE_LANES * c + r] *= factor;
+        }
+    }
+}
+
+static void store8(const float *lanes, uint8_t *const rows[IMGPIPE_LANES], int row_count, size_t count) {
+    for (int r = 0; r < row_count; r++)
+        for (size_t i = 0; i < count; i++) rows[r][i] = (uint8_t)rounded(lanes[IMGPIPE_LANES * i + (size_t)r], 255);
+}
+
+static void store16(const float *lanes, uint16_t *const rows[IMGPIPE_LANES], int row_count, size_t count) {
+    for (int r = 0; r < row_count; r++)
+        for (size_t i = 0; i < count; i++) rows[r][i] = (uint16_t)rounded(lanes[IMGPIPE_LANES * i + (size_t)r], 65535);
+}
+
+const imgpipe_vector_ops imgpipe_scalar_ops = {
+    "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16,
+};

@@ -1,0 +1,48 @@
+import CVectorOps
+import Glibc
+
+/// The kernels for this processor: the widest that it runs, or those that IMG_CPU names (scalar, baseline, v3). All give the same
+/// bytes.
+enum VectorOps {
+    static let best: imgpipe_vector_ops = {
+        let all = available
+        let wanted = getenv("IMG_CPU").map { String(cString: $0) }
+        return all.first { String(cString: $0.name) == wanted } ?? all.last!
+    }()
+
+    /// From scalar to the widest.
+    static var available: [imgpipe_vector_ops] {
+        var tables: [imgpipe_vector_ops] = []
+        while let table = imgpipe_vector_ops_at(Int32(tables.count)) { tables.append(table.pointee) }
+        return tables
+    }
+
+    /// Rows that are resampled together.
+    static let lanes = Int(IMGPIPE_LANES)
+    /// Input rows that are added together.
+    static let mostRows = Int(IMGPIPE_MOST_ROWS)
+
+    /// Floats that a row of `count` takes with its padding.
+    static func padded(_ count: Int) -> Int {
+        let step = Int(IMGPIPE_ROW_STEP)
+        return (count + step - 1) / step * step
+    }
+}
+
+/// Rows of Floats, each padded as the kernels want it, in leased memory.
+final class FloatRows {
+    private let lease: BufferLease
+    private let stride: Int
+
+    /// `count` rows of `samples`.
+    init(_ count: Int, samples: Int, pool: BufferPool) throws(ImageError) {
+        stride = VectorOps.padded(samples)
+        lease = try pool.lease(count * stride * MemoryLayout<Float>.stride)
+        // The padding takes part in sums that nobody reads: it must be no slow number.
+        for row in 0..<count { for i in samples..<stride { self[row][i] = 0 } }
+    }
+
+    subscript(row: Int) -> UnsafeMutablePointer<Float> {
+        lease.start.assumingMemoryBound(to: Float.self) + row * stride
+    }
+}

@@ -1,0 +1,143 @@
+import CVectorOps
+import Testing
+
+/// Every table of kernels that this processor runs gives the scalar one's bytes.
+@Suite struct VectorOpsTests {
+    private static var tables: [imgpipe_vector_ops] {
+        var tables: [imgpipe_vector_ops] = []
+        while let table = imgpipe_vector_ops_at(Int32(tables.count)) { tables.append(table.pointee) }
+        return tables
+    }
+
+    private static let lanes = Int(IMGPIPE_LANES)
+
+    /// Floats from below 0 to above `maximum`, and halves, where rounding shows.
+    private static func floats(_ count: Int, maximum: Float, seed: UInt64 = 1) -> [Float] {
+        var random = seed
+        return (0..<count).map { _ in
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            let value = Float(random >> 40) / Float(1 << 24) * maximum * 1.2 - maximum * 0.1
+            return random >> 33 & 3 == 0 ? value.rounded() + 0.5 : value
+        }
+    }
+
+    /// What `body` makes of each table, which must be what it makes of the scalar one.
+    private static func expectAlike<T: Equatable>(_ what: String, _ body: (imgpipe_vector_ops) -> [T]) {
+        let expected = body(tables[0])
+        for ops in tables.dropFirst() { #expect(body(ops) == expected, "\(what), \(String(cString: ops.name))") }
+    }
+
+    private static func padded(_ count: Int) -> Int { (count + Int(IMGPIPE_ROW_STEP) - 1) / Int(IMGPIPE_ROW_STEP) * Int(IMGPIPE_ROW_STEP) }
+
+    @Test func thereIsAScalarTableAndOneOfVectors() {
+        #expect(String(cString: Self.tables[0].name) == "scalar" && Self.tables.count >= 2)
+    }
+
+    @Test(arguments: [1, 7, 8, 9, 16, 31, 100])
+    func samplesBecomeFloatsAlike(_ count: Int) {
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 37) }
+        let words = (0..<count).map { UInt16(truncatingIfNeeded: $0 * 6007) }
+        Self.expectAlike("load8") { ops in
+            var row = [Float](repeating: 0, count: count)
+            ops.load8(bytes, &row, count)
+            return row
+        }
+        Self.expectAlike("load16") { ops in
+            var row = [Float](repeating: 0, count: count)
+            ops.load16(words, &row, count)
+            return row
+        }
+    }
+
+    @Test(arguments: [1, 2, 5, 32])
+    func colourIsMultipliedByAlphaAlike(_ pixels: Int) {
+        Self.expectAlike("premultiply4") { ops in
+            var row = Self.floats(Self.padded(4 * pixels), maximum: 255)
+            ops.premultiply4(&row, pixels, 255)
+            return Array(row[..<(4 * pixels)])
+        }
+    }
+
+    @Test(arguments: 1...4)
+    func rowsAreAddedAlike(_ rowCount: Int) {
+        let count = 45
+        let rows = (0..<4).map { Self.floats(Self.padded(count), maximum: 255, seed: UInt64($0)) }
+        for fresh in [Int32(0), 1] {
+            Self.expectAlike("add_rows") { ops in
+                var sum = Self.floats(Self.padded(count), maximum: 255, seed: 9)
+                withRows(rows) { ops.add_rows(&sum, fresh, $0, [0.7, -0.1, 0.33, 0.07], Int32(rowCount), count) }
+                return Array(sum[..<count])
+            }
+        }
+    }
+
+    @Test func rowsBecomeLanesAlike() {
+        let count = 45
+        let rows = (0..<Self.lanes).map { Self.floats(Self.padded(count), maximum: 255, seed: UInt64($0)) }
+        Self.expectAlike("interleave") { ops in
+            var lanes = [Float](repeating: 0, count: Self.lanes * Self.padded(count))
+            withRows(rows) { ops.interleave($0, &lanes, count) }
+            return Array(lanes[..<(Self.lanes * count)])
+        }
+    }
+
+    @Test(arguments: 1...4)
+    func rowsAreResampledAlike(_ channels: Int) {
+        let lanes = Self.floats(Self.lanes * channels * 20, maximum: 255)
+        let weights = Self.floats(30, maximum: 1)
+        let windows = [(0, 1, 0), (0, 5, 1), (3, 6, 6), (10, 10, 12), (19, 1, 22)].map { imgpipe_window(first: $0.0, count: $0.1, offset: $0.2) }
+        Self.expectAlike("resample") { ops in
+            var output = [Float](repeating: 0, count: Self.lanes * channels * windows.count)
+            ops.resample(lanes, &output, windows, weights, windows.count, Int32(channels))
+            return output
+        }
+    }
+
+    @Test(arguments: [2, 4])
+    func colourIsDividedByAlphaAlike(_ channels: Int) {
+        Self.expectAlike("unpremultiply") { ops in
+            var lanes = Self.floats(Self.lanes * channels * 11, maximum: 255)
+            // Alpha that is 0, and that rounds to 0.
+            for i in 0..<8 { lanes[Self.lanes * (channels - 1) + i] = Float(i) / 8 }
+            ops.unpremultiply(&lanes, 11, Int32(channels), 255)
+            return lanes.map(\.bitPattern)
+        }
+    }
+
+    @Test(arguments: [1, 8, 13, 64])
+    func samplesAreRoundedAlike(_ count: Int) {
+        for rowCount in [1, 5, 8] {
+            Self.expectAlike("store8") { ops -> [[UInt8]] in
+                let lanes = Self.floats(Self.lanes * Self.padded(count), maximum: 255)
+                return stored(count) { ops.store8(lanes, $0, Int32(rowCount), count) }
+            }
+            Self.expectAlike("store16") { ops -> [[UInt16]] in
+                let lanes = Self.floats(Self.lanes * Self.padded(count), maximum: 65535)
+                return stored(count) { ops.store16(lanes, $0, Int32(rowCount), count) }
+            }
+        }
+    }
+
+    private func withRows(_ rows: [[Float]], _ body: (UnsafePointer<UnsafePointer<Float>?>) -> Void) {
+        let copies = rows.map { row in
+            let copy = UnsafeMutablePointer<Float>.allocate(capacity: row.count)
+            copy.update(from: row, count: row.count)
+            return copy
+        }
+        defer { for copy in copies { copy.deallocate() } }
+        body(copies.map { UnsafePointer($0) })
+    }
+
+    /// Eight rows that `body` writes to, and a sample behind each that must stay.
+    private func stored<T: FixedWidthInteger>(_ count: Int, _ body: (UnsafePointer<UnsafeMutablePointer<T>?>) -> Void) -> [[T]] {
+        let rows = (0..<Self.lanes).map { _ in
+            let row = UnsafeMutablePointer<T>.allocate(capacity: count + 1)
+            row.update(repeating: 77, count: count + 1)
+            return row
+        }
+        defer { for row in rows { row.deallocate() } }
+        body(rows.map { $0 })
+        for row in rows { #expect(row[count] == 77) }
+        return rows.map { Array(UnsafeBufferPointer(start: $0, count: count)) }
+    }
+}
