@@ -54,7 +54,7 @@ let package = Package(
         // Pictures in memory, for the tests of both libraries.
         .target(name: "TestPictures", dependencies: ["ImageCore"], path: "Tests/TestPictures", swiftSettings: swift),
         .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore", "CVectorOps", "TestPictures"], swiftSettings: swift),
-        .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs", "TestPictures"], swiftSettings: swift),
+        .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs", "CZlib", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "FilterTests", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

@@ -20,7 +20,7 @@ struct imgpipe_png_decoder {
     unsigned chunk_head_bytes;
     size_t max_chunk;       /* of one that is no IDAT */
     int (*chunk)(void *context, const char *type, const uint8_t *bytes, size_t count);
-    int bad_checksum;       /* of the chunk at hand */
+    char bad_chunk[5];      /* the letters of one whose checksum is wrong; empty when all were right */
     char message[200];
     char warning[200];
 };
@@ -39,7 +39,7 @@ static void error_exit(png_structp png, png_const_charp text) {
 static void keep_warning(png_structp png, png_const_charp text) {
     imgpipe_png_decoder *self = png_get_error_ptr(png);
     snprintf(self->warning, sizeof self->warning, "%s", text);
-    if (strstr(text, "CRC error")) self->bad_checksum = 1;
+    if (strcmp(text + (strlen(text) < 4 ? 0 : 4), ": CRC error") == 0) memcpy(self->bad_chunk, text, 4);
     /* The one ancillary chunk whose loss changes pixels. */
     if (strcmp(text, "tRNS: CRC error") == 0) error_exit(png, text);
 }
@@ -87,8 +87,8 @@ static void read_input(png_structp png, png_bytep target, size_t count) {
 /* Metadata that is read by the caller: libpng bounds each chunk, but not all of them together. */
 static int take_chunk(png_structp png, png_unknown_chunkp chunk) {
     imgpipe_png_decoder *self = png_get_user_chunk_ptr(png);
-    int is_bad = self->bad_checksum;
-    self->bad_checksum = 0;
+    int is_bad = memcmp(self->bad_chunk, chunk->name, 4) == 0;
+    self->bad_chunk[0] = 0;
     if (is_bad) return 1;
     if (self->chunk(self->input.context, (const char *)chunk->name, chunk->data, chunk->size)) fail(self, IMGPIPE_CALLBACK);
     return 1;
@@ -121,7 +121,7 @@ imgpipe_code imgpipe_png_read_header(
     self->chunk_head_bytes = 0;
     self->max_chunk = max_chunk;
     self->chunk = chunk;
-    self->bad_checksum = 0;
+    memset(self->bad_chunk, 0, sizeof self->bad_chunk);
     GUARD(self);
     self->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, self, error_exit, keep_warning);
     self->info = self->png ? png_create_info_struct(self->png) : NULL;

@@ -38,7 +38,7 @@ public final class Decoder {
                 ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG, WebP or PNM begins like this")
         }
         profileIsBroken = false
-        if options.carriesFile { rows = CarriedFile(rows, source) { [unowned self] in fileIsTooLarge = true } }
+        if options.carriesFile { rows = CarriedFile(rows, source, limits: options.limits) { [unowned self] in fileIsTooLarge = true } }
         let colored = try inSRGB(rows)
         let wanted = options.format(from: colored.info.format)
         let converted: any RowSource = wanted == colored.info.format ? colored : try Converter(colored, to: wanted, pool: pool)
@@ -49,8 +49,10 @@ public final class Decoder {
     /// Whether `last` shows another picture than the file does: not when only its samples are written otherwise.
     private func isAltered(_ first: any RowSource, _ colored: any RowSource, _ last: any RowSource) -> Bool {
         let (before, after) = (first.info, last.info)
-        // An animation is more than its first frame, and a picture that is not turned not what others show.
-        if options.takesFirstFrameOnly || options.orientation == .ignore || (format == .png && png.isAnimated) { return true }
+        // An animation is more than its first frame, and a picture that is not turned is not what others show.
+        let isAnimated = (format == .png && png.isAnimated) || (format == .webp && webp.isAnimated && options.takesFirstFrameOnly)
+        let isLeftTurned = options.orientation == .ignore && (first.metadata[.exif].flatMap(Exif.orientation) ?? 1) != 1
+        if isAnimated || isLeftTurned { return true }
         if format == .jpeg && jpeg.changesColors { return true }
         return colored !== first || before.orientation != after.orientation || after.depth < before.depth
             || (after.format.model == .gray && before.format.model != .gray) || (before.format.hasAlpha && !after.format.hasAlpha)
@@ -102,11 +104,12 @@ private final class WithoutProfile: RowSource {
 private final class CarriedFile: RowSource {
     private let picture: any RowSource
     private let source: ByteSource
+    private let limits: Limits
     private let isTooLarge: () -> Void
     private var file: [UInt8]?
 
-    init(_ picture: any RowSource, _ source: ByteSource, isTooLarge: @escaping () -> Void) {
-        (self.picture, self.source, self.isTooLarge) = (picture, source, isTooLarge)
+    init(_ picture: any RowSource, _ source: ByteSource, limits: Limits, isTooLarge: @escaping () -> Void) {
+        (self.picture, self.source, self.limits, self.isTooLarge) = (picture, source, limits, isTooLarge)
     }
 
     var info: ImageInfo { picture.info }
@@ -119,7 +122,12 @@ private final class CarriedFile: RowSource {
         // What stands behind the picture belongs to the file.
         try source.drain()
         file = source.takeCopy()
-        if file == nil { isTooLarge() }
+        // Whoever reads the stream counts all records of a picture together; a name is one, of 4096 bytes at most.
+        let others = (picture.metadata + picture.trailingMetadata).reduce(UInt64(4096)) { $0 + UInt64($1.payload.count) + Limits.metadataRecordBytes }
+        if file.map({ UInt64($0.count) + 2 * Limits.metadataRecordBytes + others > limits.metadata }) ?? true {
+            file = []
+            isTooLarge()
+        }
         return nil
     }
 }

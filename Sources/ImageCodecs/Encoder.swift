@@ -27,12 +27,16 @@ extension EncodedFormat {
         }
     }
 
-    /// What the format has no place for.
-    public var metadataWithoutPlace: [(type: FourCC, name: String)] {
-        switch self {
-        case .jpeg, .png: []
-        case .webp: [(.iptc, "IPTC"), (.text, "text")]
-        case .pam: [(.icc, "ICC profile"), (.exif, "EXIF"), (.xmp, "XMP"), (.iptc, "IPTC"), (.text, "text")]
+    /// What to call a record that the format has no place for; nil where it has one.
+    public func nameWithoutPlace(_ record: MetadataRecord) -> String? {
+        switch (self, record.type) {
+        case (.jpeg, .text): record.payload.starts(with: JPEGSegments.commentKeyword) ? nil : "texts other than comments"
+        case (.webp, .iptc), (.pam, .iptc): "IPTC"
+        case (.webp, .text), (.pam, .text): "texts"
+        case (.pam, .icc): "ICC profile"
+        case (.pam, .exif): "EXIF"
+        case (.pam, .xmp): "XMP"
+        default: nil
         }
     }
 }

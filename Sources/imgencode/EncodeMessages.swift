@@ -20,7 +20,8 @@ final class EncodeMessages {
             saidThatNoFileCame = true
             return nil
         }
-        return !file.isEmpty && report.showsItsSource && picture.info.source == format.source ? file : nil
+        // A PNM may hold more than the picture that was read, and need not be a PAM.
+        return !file.isEmpty && report.showsItsSource && format != .pam && picture.info.source == format.source ? file : nil
     }
 
     func tookOriginal(_ name: [UInt8]) {
@@ -35,7 +36,8 @@ final class EncodeMessages {
         guard isVerbose else { return }
         if picture.info.format.hasAlpha && format == .jpeg { console.say("JPEG has no alpha; blended with the background", subject: name) }
         let records = picture.metadata + picture.trailingMetadata
-        let unplaced = format.metadataWithoutPlace.filter { records[$0.type] != nil }.map(\.name)
+        var unplaced: [String] = []
+        for name in records.compactMap(format.nameWithoutPlace) where !unplaced.contains(name) { unplaced.append(name) }
         if !unplaced.isEmpty { console.say("left out: \(unplaced.joined(separator: ", ")); the format has no place for it", subject: name) }
     }
 }

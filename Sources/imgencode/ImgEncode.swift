@@ -47,6 +47,7 @@ struct ImgEncode: FilterCommand {
     }
 
     private func encodeOptions() throws(ImageError) -> EncodeOptions {
+        if palette != nil && depth == .sixteen { throw .usage("a palette has 8 bits a sample; not with --depth 16") }
         for (name, value, range) in [
             ("--quality", quality, 1...100), ("--restart", restart, 0...65535), ("--near-lossless", nearLossless, 0...100),
             ("--effort", effort, 0...9), ("--compression", compression, 0...9), ("--alpha-quality", alphaQuality, 0...100),
@@ -84,18 +85,16 @@ struct ImgEncode: FilterCommand {
             let target = try outputs.target(name: name, number: number, info: source.info)
             options.format = try outputs.format(of: target)
             if (lossless || nearLossless != nil) && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
-            var sink: CountingSink? = CountingSink(try outputs.open(target, options.format))
-            let report = try Encoder(options, pool: pool).encode(source, to: sink!)
+            let sink = CountingSink(try outputs.open(target, options.format))
+            let report = try Encoder(options, pool: pool).encode(source, to: sink)
             let original = ifSmaller ? messages.original(of: source, report, options.format, name) : nil
-            if let original, original.count < sink!.byteCount {
-                // What was encoded is dropped before its name is taken again.
-                sink = nil
-                sink = CountingSink(try outputs.open(target, options.format))
-                try sink!.write(original.span.bytes)
-                messages.tookOriginal(name)
+            let takesOriginal = original.map { $0.count < sink.byteCount } ?? false
+            if let original, takesOriginal {
+                try sink.reset()
+                try sink.write(original.span.bytes)
             }
-            try outputs.finish(sink!, target)
-            messages.say(report, of: source, options.format, name)
+            try outputs.finish(sink, target)
+            if takesOriginal { messages.tookOriginal(name) } else { messages.say(report, of: source, options.format, name) }
         } failed: { _ throws(ImageError) in outputs.pictureFailed() }
         do throws(ImageError) {
             try outputs.end()

@@ -120,8 +120,11 @@ import Testing
             imgdecode --carry-file --pixels gray small.jpg | imgencode -q 95 --if-smaller | cmp -s - small.jpg || echo grey
             imgdecode --carry-file small.jpg small.jpg | imgresize 320 | imgencode -q 95 --if-smaller -o '%i.jpg'; cmp 1.jpg small.jpg && cmp 2.jpg small.jpg && echo both
             imgdecode small.jpg small.jpg | imgencode -q 95 --if-smaller -o 'n%i.jpg'
+            # A fifo is opened once; PAM is on its way before it is known.
+            mkfifo fifo; cat fifo > through & imgdecode --carry-file small.jpg | imgencode -q 95 --if-smaller -f jpeg -o fifo; wait; cmp through small.jpg && echo fifo
+            djpeg small.jpg > p.ppm; imgdecode --carry-file p.ppm | imgencode -f pam --if-smaller | head -c 2; echo
             """)
-        #expect(outcome.text == "kept\nkept\nsmaller\nanother format\nresized\ngrey\nboth\n", "\(outcome.text)")
+        #expect(outcome.text == "kept\nkept\nsmaller\nanother format\nresized\ngrey\nboth\nfifo\nP7\n", "\(outcome.text)")
         #expect(outcome.messages == [
             "imgencode: small.jpg: its own file is smaller, and was taken",
             "imgencode: small.jpg: warning: --if-smaller without effect: no file came along; say imgdecode --carry-file",
@@ -144,11 +147,28 @@ import Testing
         #expect(outcome.text == "Grace\n1\nGrace\n1\nCompatible with Adobe RGB (1998)\n100\n150001\n" + extra, "\(outcome.text)\(outcome.errors)")
     }
 
+    /// Every small size through every coding, converted on the way or not.
+    @Test func smallPicturesOfEverySizeAreWritten() throws {
+        let outcome = try place.sh(
+            """
+            for size in 1x1 1x2 2x1 64x2 2x64 3x3; do
+                for input in gray.jpg photo.png alpha.png deep.png "--pixels native gray.jpg" "--pixels native photo.jpg" "--depth 16 photo.png"; do
+                    for options in "" --palette "--palette 2" "--depth 8" "--depth 16"; do
+                        imgdecode $input | imgresize $size! | imgencode -f png $options > a.png && pngcheck -q a.png || echo "$size $input $options: $?"
+                    done
+                done
+            done
+            pgmmake 0.5 44000 20 | imgdecode | imgencode -f png --palette | pngcheck -q || echo wide
+            """)
+        #expect(outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
+    }
+
     @Test func whatAFormatCannotHoldIsRefused() throws {
         for (options, message) in [
             ("--effort 10", "--effort 10 is not in 0...9"), ("--compression 12", "--compression 12 is not in 0...9"),
             ("--near-lossless 101", "--near-lossless 101 is not in 0...100"), ("--restart 65536", "--restart 65536 is not in 0...65535"),
             ("--palette 1", "--palette 1 is not in 2...256"), ("--alpha-quality 101", "--alpha-quality 101 is not in 0...100"),
+            ("--palette --depth 16", "a palette has 8 bits a sample; not with --depth 16"),
         ] {
             let outcome = try place.sh("imgdecode photo.jpg | imgencode \(options) > out")
             #expect(outcome.status == 64 && outcome.messages == ["imgencode: \(message)"], "\(outcome.errors)")

@@ -1,3 +1,4 @@
+import CZlib
 import Glibc
 import ImageCodecs
 import ImageCore
@@ -99,6 +100,19 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
         #expect(try Encoder(options(.jpeg), pool: pool).encode(PictureSource(picture), to: sink).leftOut.count == 1)
     }
 
+    /// Prefixes that are declared around what goes into further segments are declared in what comes back.
+    @Test func prefixesOfLongXMPStayDeclared() throws {
+        let properties = String(repeating: "<dc:source>some text of a property</dc:source>\n", count: 2000)
+        for gap in [" ", "\n\t"] {
+            let packet = "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'\(gap)"
+                + "xmlns:dc='http://purl.org/dc/elements/1.1/'><rdf:Description rdf:about=''>\(properties)</rdf:Description></rdf:RDF></x:xmpmeta>"
+            var picture = Picture(smooth: 40, 30, .rgb)
+            picture.metadata = [MetadataRecord(.xmp, Array(packet.utf8))]
+            let xmp = try #require(try decoded(try encoded(picture, options(.jpeg))).metadata[.xmp])
+            #expect(String(decoding: xmp, as: UTF8.self) == packet)
+        }
+    }
+
     @Test func whatDoesNotFitASegmentIsLeftOutAndSaid() throws {
         var picture = Picture(smooth: 40, 30, .rgb)
         picture.metadata = [
@@ -178,6 +192,28 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
         }
     }
 
+    /// Chunks of text that each become 30 MB: one fits the limit, the second does not.
+    @Test func textThatInflatesCountsTogether() throws {
+        var png = try encoded(Picture(smooth: 8, 8, .rgb), options(.png))
+        let bomb = try #require(deflated([UInt8](repeating: 0x61, count: 40 << 20)))
+        for _ in 0..<3 { png.insert(contentsOf: chunk("zTXt", Array("Title".utf8) + [0, 0] + bomb), at: 33) }
+        #expect(throws: ImageError.self) { try decoded(png) }
+        let one = try encoded(Picture(smooth: 8, 8, .rgb), options(.png))
+        #expect(try decoded(Array(one[..<33]) + chunk("zTXt", Array("Title".utf8) + [0, 0] + bomb) + one[33...]).metadata[.text]?.count == 6 + 40 << 20)
+    }
+
+    /// A chunk with a wrong checksum is dropped, and no other one.
+    @Test func onlyTheChunkWithTheWrongChecksumIsDropped() throws {
+        let png = try encoded(Picture(smooth: 8, 8, .rgb), options(.png))
+        var bad = chunk("gAMA", [0, 0, 1, 1])
+        bad[bad.count - 1] ^= 1
+        var badText = chunk("tEXt", Array("Title\0b".utf8))
+        badText[badText.count - 1] ^= 1
+        let texts = bad + chunk("tEXt", Array("Title\0a".utf8)) + badText + chunk("tEXt", Array("Title\0c".utf8))
+        let found = try decoded(Array(png[..<33]) + texts + png[33...]).metadata
+        #expect(found.map(\.payload) == ["Title\0a", "Title\0c"].map { Array($0.utf8) })
+    }
+
     @Test func limitsAreJudgedByTheHeader() throws {
         var decoding = DecodeOptions()
         decoding.limits.pixels = 48 * 40 - 1
@@ -205,4 +241,17 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
         }
         #expect(try decoded(try encoded(wide, options(.png))).info.width == 70_000)
     }
+}
+
+/// A chunk of a PNG: length, letters, payload, checksum.
+private func chunk(_ type: String, _ payload: [UInt8]) -> [UInt8] {
+    func bytes(_ value: UInt) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * UInt($0))) } }
+    let content = Array(type.utf8) + payload
+    return bytes(UInt(payload.count)) + content + bytes(UInt(crc32(0, content, UInt32(content.count))))
+}
+
+private func deflated(_ bytes: [UInt8]) -> [UInt8]? {
+    var count = compressBound(UInt(bytes.count))
+    var result = [UInt8](repeating: 0, count: Int(count))
+    return compress(&result, &count, bytes, UInt(bytes.count)) == Z_OK ? Array(result[..<Int(count)]) : nil
 }

@@ -43,6 +43,8 @@ private let gray = 0, rgb = 2, palette = 3, grayAlpha = 4, rgba = 6
         ("256 colours", picture(200, 200, .rgb) { x, y in [noise(x, y) % 256, noise(x, y) % 256 / 3, 9] }, 8, palette),
         ("257 colours", picture(257, 40, .rgb) { x, y in [min(x, 255), y == 39 && x == 256 ? 77 : 5, 9] }, 8, rgb),
         ("colours with alpha", picture(60, 60, .rgba) { x, y in [x / 20 * 80, 10, 200, y / 30 * 128] }, 4, palette),
+        ("few greys with alpha", picture(16, 16, .rgba) { x, y in [x * 17, x * 17, x * 17, y * 17] }, 8, grayAlpha),
+        ("few colours, opaque", picture(4, 4, .rgba) { x, y in [x * 60, y * 60, 7, 255] }, 8, rgb),
         ("grey beyond a palette, with alpha", picture(64, 64, .rgba) { x, y in [x * 4, x * 4, x * 4, y * 4] }, 8, grayAlpha),
         ("colour at the last pixel", picture(64, 64, .rgb) { x, y in
             x + y == 126 ? [1, 2, 3] : [Int](repeating: (x * 4 + y) % 256, count: 3)
@@ -98,6 +100,17 @@ private let gray = 0, rgb = 2, palette = 3, grayAlpha = 4, rgba = 6
         var options = options(.png)
         options.paletteColors = 20
         #expect(try wide(try decoded(try encoded(few, options))) == (try wide(few)))
+    }
+
+    /// Also when memory is too short to hold the picture as numbers of colours.
+    @Test func palettesAreExactWhateverTheMemory() throws {
+        let blues = picture(900, 900, .rgb) { x, y in [1, 1, (x + y) % 4] }
+        var options = options(.png)
+        options.paletteColors = 8
+        let sink = MemorySink()
+        _ = try Encoder(options, pool: BufferPool(limitBytes: 900_000)).encode(PictureSource(blues), to: sink)
+        try sink.commit()
+        #expect(try wide(try decoded(sink.file!)) == (try wide(blues)))
     }
 
     @Test func palettesHoldAtMostTheColoursAskedFor() throws {

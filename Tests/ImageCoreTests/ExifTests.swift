@@ -47,6 +47,31 @@ import Testing
         #expect(Array(bare[80..<89]) == Array(shared[80..<89]) && Array(bare[90..<92]) == [0, 0])
     }
 
+    /// Two strips of samples, as uncompressed thumbnails have them, are wiped too.
+    @Test func stripsOfAThumbnailGo() {
+        var bytes: [UInt8] = [0x4d, 0x4d, 0, 42] + Self.u32(8)
+        bytes += Self.u16(0) + Self.u32(14)
+        bytes += Self.u16(2) + Self.entry(0x0111, 4, 2, Self.u32(50)) + Self.entry(0x0117, 3, 2, Self.u16(3) + Self.u16(3)) + Self.u32(0)
+        bytes += [UInt8](repeating: 0, count: 50 - bytes.count) + Self.u32(58) + Self.u32(61) + [1, 2, 3, 4, 5, 6]
+        #expect(Exif.withoutThumbnail(bytes) == Array(bytes[..<10]) + [UInt8](repeating: 0, count: 40))
+    }
+
+    /// Directories in thousands, each with thousands of fields that all say the same bytes: work in proportion to the block.
+    @Test func blocksThatClaimMuchTakeNoLonger() {
+        let size = 400_000
+        var bytes: [UInt8] = [0x4d, 0x4d, 0, 42] + Self.u32(8)
+        bytes += Self.u16(6000)
+        for i in 0..<6000 { bytes += Self.entry(0x8769, 4, 1, Self.u32(8 + i % 7 * 12)) }
+        bytes += Self.u32(bytes.count + 4)
+        bytes += Self.u16(9000)
+        for _ in 0..<9000 { bytes += Self.entry(0x8298, 7, size - 16, Self.u32(16)) }
+        bytes += Self.u32(0) + [UInt8](repeating: 5, count: size - bytes.count - 4)
+        // Ten thousand passes over the block would be four billion steps; this is a few million.
+        let clock = ContinuousClock()
+        let time = clock.measure { _ = Exif.upright(Exif.withoutThumbnail(bytes), width: 1, height: 1) }
+        #expect(time < .seconds(20))
+    }
+
     @Test func blocksThatLieNeverTrap() {
         var random: UInt64 = 1
         for _ in 0..<20_000 {

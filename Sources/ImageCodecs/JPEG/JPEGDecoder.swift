@@ -17,6 +17,7 @@ public final class JPEGDecoder: RowSource {
     private var planes: JPEGPlanes?
     private var cmyk: CMYKConverter?
     private var profileIsBroken = false
+    private var hasWholeXMP = true
 
     public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
     public private(set) var metadata: [MetadataRecord] = []
@@ -45,7 +46,7 @@ public final class JPEGDecoder: RowSource {
                 }, Int32(clamping: options.limits.scans), &header))
         try options.limits.check(width: header.width, height: header.height)
         if header.progressive != 0 { try options.limits.check(.memory, header.coefficient_bytes) }
-        metadata = collected.records
+        (metadata, hasWholeXMP) = collected.records()
         let output = try chooseOutput()
         if options.orientation != .ignore { info.setOrientation(from: metadata) }
         info.setTransfer(from: metadata)
@@ -170,7 +171,10 @@ public final class JPEGDecoder: RowSource {
     }
 
     /// What of the file could not be taken along.
-    var warnings: [String] { profileIsBroken ? ["its ICC profile cannot be used; made RGB by the usual formula"] : [] }
+    var warnings: [String] {
+        (profileIsBroken ? ["its ICC profile cannot be used; made RGB by the usual formula"] : [])
+            + (hasWholeXMP ? [] : ["a part of its XMP is missing or cannot be joined, and is left out"])
+    }
 
     /// What was odd, but harmed no pixel.
     var remarks: [String] {

@@ -70,7 +70,7 @@ final class JPEGEncoder: RowSink {
 
     func end(trailingMetadata: [MetadataRecord]) throws(ImageError) {
         try check(imgpipe_jpeg_end(jpeg))
-        let late = trailingMetadata.filter { [.exif, .xmp, .iptc].contains($0.type) }
+        let late = trailingMetadata.filter { [.exif, .xmp, .iptc, .text].contains($0.type) }
         if !late.isEmpty { leftOut.append("metadata that came behind the pixels, which a JPEG has before them") }
     }
 

@@ -91,23 +91,23 @@ struct JPEGMetadata {
     /// Digest, length of the whole, offset of the part: XMP specification part 3, table 3.
     static let xmpPartHeadBytes = ExtendedXMP.digestCount + 8
 
-    /// The packet, with what is in further segments where all of it is there.
-    private var wholeXMP: [UInt8]? {
-        guard let xmp, let digest = ExtendedXMP.digest(in: xmp) else { return xmp }
+    /// The packet, with what is in further segments where all of it is there and can be joined to it.
+    private func wholeXMP() -> (packet: [UInt8]?, isWhole: Bool) {
+        guard let xmp, let digest = ExtendedXMP.digest(in: xmp) else { return (xmp, true) }
         var whole: [UInt8] = []
-        for (offset, part) in (xmpParts[digest] ?? [:]).sorted(by: { $0.key < $1.key }) {
-            guard offset == whole.count else { return ExtendedXMP.withoutNote(xmp) }
-            whole += part
-        }
-        return ExtendedXMP.joined(xmp, whole) ?? ExtendedXMP.withoutNote(xmp)
+        for (offset, part) in (xmpParts[digest] ?? [:]).sorted(by: { $0.key < $1.key }) where offset == whole.count { whole += part }
+        if let joined = ExtendedXMP.joined(xmp, whole) { return (joined, true) }
+        return (ExtendedXMP.withoutNote(xmp), false)
     }
 
-    var records: [MetadataRecord] {
+    /// What there is; `isWhole` is false where extended XMP is not.
+    func records() -> (records: [MetadataRecord], isWhole: Bool) {
+        let (xmp, isWhole) = wholeXMP()
         var records: [MetadataRecord] = []
         if let icc { records.append(MetadataRecord(.icc, icc)) }
         if let exif { records.append(MetadataRecord(.exif, exif)) }
-        if let xmp = wholeXMP { records.append(MetadataRecord(.xmp, xmp)) }
+        if let xmp { records.append(MetadataRecord(.xmp, xmp)) }
         if let iptc = Self.iptc(inResources: resources) { records.append(MetadataRecord(.iptc, iptc)) }
-        return records + comments.map { MetadataRecord(.text, $0) }
+        return (records + comments.map { MetadataRecord(.text, $0) }, isWhole)
     }
 }

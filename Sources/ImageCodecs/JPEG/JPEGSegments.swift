@@ -4,6 +4,9 @@ import ImageCore
 struct JPEGSegments {
     private(set) var segments: [(code: Int32, payload: [UInt8])] = []
 
+    /// What a text begins with that becomes a COM segment.
+    static let commentKeyword = Array("Comment\0".utf8)
+
     /// What a segment holds: a length of 16 bits counts itself.
     private static let maximumBytes = 65533
 
@@ -12,8 +15,8 @@ struct JPEGSegments {
         addExif(metadata.exif, &leftOut)
         addXMP(metadata.xmp)
         addIPTC(metadata.iptc, &leftOut)
-        for text in metadata.texts where text.starts(with: "Comment\0".utf8) {
-            add(0xfe, "", Array(text.dropFirst(8)), "a comment", &leftOut)
+        for text in metadata.texts where text.starts(with: Self.commentKeyword) {
+            add(0xfe, "", Array(text.dropFirst(Self.commentKeyword.count)), "a comment", &leftOut)
         }
     }
 

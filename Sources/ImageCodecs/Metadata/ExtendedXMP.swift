@@ -17,16 +17,54 @@ enum ExtendedXMP {
         return digest.allSatisfy { Character(Unicode.Scalar($0)).isHexDigit } ? digest : nil
     }
 
-    /// One packet of both: what stands in the extension's RDF goes to the end of the packet's. Nil where they are not written so that
-    /// this can be done without reading them as XML.
+    /// One packet of both: what stands in the extension's RDF goes to the end of the packet's, with the prefixes that the extension
+    /// declares around it; and the extension itself, where the packet says no more than that there is one. Nil where they are not
+    /// written so that this can be done without reading them as XML.
     static func joined(_ packet: [UInt8], _ extension: [UInt8]) -> [UInt8]? {
-        guard let start = `extension`.firstRange(of: "<rdf:RDF".utf8), let open = `extension`[start.upperBound...].firstIndex(of: UInt8(ascii: ">")),
-            let close = `extension`[open...].firstRange(of: end), let place = packet.firstRange(of: end)
+        guard let from = rdf(in: `extension`), let to = rdf(in: packet) else { return nil }
+        let main = withoutNote(packet)
+        if let inner = rdf(in: main), saysNothing(main[inner.content]) { return `extension` }
+        let declared = declarations(in: packet[..<to.content.lowerBound])
+        var missing: [UInt8] = []
+        for (prefix, value) in declarations(in: `extension`[..<from.content.lowerBound]) {
+            if let there = declared[prefix] {
+                guard there == value else { return nil }
+            } else {
+                missing += Array(" xmlns:".utf8) + prefix + [UInt8(ascii: "=")] + value
+            }
+        }
+        let joined = packet[..<to.name] + missing + packet[to.name..<to.content.upperBound] + `extension`[from.content] + packet[to.content.upperBound...]
+        return withoutNote(Array(joined))
+    }
+
+    /// Where the name of the element rdf:RDF ends, and what stands between its tags.
+    private static func rdf(in packet: [UInt8]) -> (name: Int, content: Range<Int>)? {
+        guard let start = packet.firstRange(of: "<rdf:RDF".utf8), let open = packet[start.upperBound...].firstIndex(of: UInt8(ascii: ">")),
+            let close = packet[open...].firstRange(of: end)
         else { return nil }
-        // Prefixes that are declared outside of what is taken would be lost.
-        let head = `extension`[..<open].split(separator: UInt8(ascii: " ")).filter { $0.starts(with: "xmlns:".utf8) }
-        guard head.allSatisfy({ $0.starts(with: "xmlns:rdf=".utf8) || $0.starts(with: "xmlns:x=".utf8) }) else { return nil }
-        return withoutNote(Array(packet[..<place.lowerBound] + `extension`[(open + 1)..<close.lowerBound] + packet[place.lowerBound...]))
+        return (start.upperBound, open + 1..<close.lowerBound)
+    }
+
+    /// The prefixes that tags declare, each with its name in quotes.
+    private static func declarations(in tags: ArraySlice<UInt8>) -> [[UInt8]: [UInt8]] {
+        var found: [[UInt8]: [UInt8]] = [:]
+        var rest = tags
+        while let start = rest.firstRange(of: "xmlns:".utf8) {
+            rest = rest[start.upperBound...]
+            guard let equals = rest.firstIndex(of: UInt8(ascii: "=")), let quote = rest[equals...].dropFirst().first,
+                let close = rest[(equals + 2)...].firstIndex(of: quote)
+            else { break }
+            found[Array(rest[..<equals])] = Array(rest[(equals + 1)...close])
+            rest = rest[close...]
+        }
+        return found
+    }
+
+    /// Whether there is nothing in an RDF but empty descriptions.
+    private static func saysNothing(_ content: ArraySlice<UInt8>) -> Bool {
+        content.split { [0x20, 0x09, 0x0a, 0x0d, UInt8(ascii: "<"), UInt8(ascii: ">")].contains($0) }.allSatisfy { word in
+            ["rdf:Description", "/rdf:Description", "rdf:about=", "xmlns:"].contains { word.starts(with: $0.utf8) } || word.elementsEqual("/".utf8)
+        }
     }
 
     /// The packet without the property that names an extension.

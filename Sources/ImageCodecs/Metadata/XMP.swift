@@ -43,6 +43,7 @@ enum XMP {
         }
         let start = at
         while at < packet.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(packet[at]) { at += 1 }
-        return at > start ? start..<at : nil
+        let isEnd = isSpace(at) || (at < packet.count && [UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "<")].contains(packet[at]))
+        return at > start && isEnd ? start..<at : nil
     }
 }

@@ -25,6 +25,7 @@ final class HeldPicture<Packing: RowPacking>: RowSource {
     /// Rows as the source gave them, the first of which is not packed.
     private let band: HeldBuffer
     private var unpacked = 0..<0
+    /// Rows given, held or not.
     private var rowsDone = 0
     private let first: Frame?
     private var isFirstGiven = false
@@ -76,8 +77,14 @@ final class HeldPicture<Packing: RowPacking>: RowSource {
     }
 
     func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
-        if rowsDone >= rowsHeld && unpacked.isEmpty { return try source.read(into: &bands) }
+        // The source may need more room than a row takes that was packed: it is not asked once all were given.
+        if rowsDone == Int(info.height) { return 0 }
         let isHeld = rowsDone < rowsHeld
+        if !isHeld && unpacked.isEmpty {
+            let count = try source.read(into: &bands)
+            rowsDone += count
+            return count
+        }
         let count = min(bands.byteCount / info.rowBytes, isHeld ? rowsHeld - rowsDone : unpacked.count)
         bands.withUnsafeMutableBytes { target in
             let start = target.baseAddress!
@@ -87,7 +94,8 @@ final class HeldPicture<Packing: RowPacking>: RowSource {
                 start.copyMemory(from: band.start + unpacked.lowerBound * info.rowBytes, byteCount: count * info.rowBytes)
             }
         }
-        if isHeld { rowsDone += count } else { unpacked = unpacked.lowerBound + count..<unpacked.upperBound }
+        if !isHeld { unpacked = unpacked.lowerBound + count..<unpacked.upperBound }
+        rowsDone += count
         if rowsDone == rowsHeld && !isWhole { blocks = [] }
         return count
     }

@@ -49,7 +49,7 @@ struct RGBA: Hashable {
 /// Colours and a number for each, in the order of their coming: at most 256, found by a hash.
 struct ColorTable {
     private(set) var colors: [RGBA] = []
-    /// Twice as many places as colours, and a power of two; -1 is free.
+    /// Four times as many places as colours, so that searches are short, and a power of two; -1 is free.
     private var places = [Int16](repeating: -1, count: 1024)
     private var last = 0
 

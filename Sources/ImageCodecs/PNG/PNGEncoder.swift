@@ -75,7 +75,7 @@ final class PNGEncoder: RowSink {
         for chunk in blocks { try write(chunk.type, chunk.payload) }
         for text in metadata.texts {
             guard let chunk = PNGChunks.text(text) else {
-                leftOut.append("a text whose keyword a PNG cannot hold")
+                leftOut.append("a text that a PNG cannot hold")
                 continue
             }
             try write(chunk.type, chunk.payload)

@@ -25,7 +25,7 @@ struct PNGMetadata {
 
     static let xmpKeyword = "XML:com.adobe.xmp"
 
-    /// `type`: the four letters of a chunk, of `bytes`. Throws `overLimit` when all together are too much.
+    /// `type`: the four letters of a chunk, of `bytes`. Throws `overLimit` when all together, as they are when they are unpacked, are too much.
     mutating func take(type: FourCC, _ bytes: UnsafeRawBufferPointer) throws(ImageError) {
         switch type {
         case FourCC("eXIf") where exif == nil && bytes.count > 0: exif = Array(bytes)
@@ -38,7 +38,11 @@ struct PNGMetadata {
         case FourCC("tEXt"), FourCC("zTXt"), FourCC("iTXt"): try takeText(type, Array(bytes))
         default: return
         }
-        byteCount += UInt64(bytes.count) + Limits.metadataRecordBytes
+        try charge(bytes.count + Int(Limits.metadataRecordBytes))
+    }
+
+    private mutating func charge(_ count: Int) throws(ImageError) {
+        byteCount += UInt64(count)
         try limits.check(.metadata, byteCount)
     }
 
@@ -48,24 +52,25 @@ struct PNGMetadata {
         let content = bytes[(nul + 1)...]
         let text: [UInt8]?
         switch type {
-        case FourCC("tEXt"): text = Array(String(latin1: content).utf8)
+        case FourCC("tEXt"): text = try utf8(latin1: content)
         case FourCC("zTXt"):
             // A byte for the method, which is 0.
-            text = content.first == 0 ? try inflated(content.dropFirst()).map { Array(String(latin1: $0[...]).utf8) } : nil
+            guard content.first == 0, let plain = try inflated(content.dropFirst()) else { return }
+            text = try utf8(latin1: plain[...])
         default: text = try international(content)
         }
         guard let text else { return }
         if keyword == Self.xmpKeyword {
             xmp = xmp ?? text
-        } else if keyword.hasPrefix("Raw profile type ") {
-            takeRawProfile(String(keyword.dropFirst(17)), text)
+        } else if keyword.hasPrefix("Raw profile type "), takeRawProfile(String(keyword.dropFirst(17)), text) {
+            return
         } else if !text.contains(0) {
             texts.append(Array(keyword.utf8) + [0] + text)
         }
     }
 
     /// Behind the keyword of an iTXt: compressed or not, the method, a language, the keyword in it, the text.
-    private func international(_ content: ArraySlice<UInt8>) throws(ImageError) -> [UInt8]? {
+    private mutating func international(_ content: ArraySlice<UInt8>) throws(ImageError) -> [UInt8]? {
         guard content.count >= 4, let language = content.dropFirst(2).firstIndex(of: 0),
             let translated = content[(language + 1)...].firstIndex(of: 0)
         else { return nil }
@@ -75,8 +80,24 @@ struct PNGMetadata {
         return plain
     }
 
+    /// ISO 8859-1 as UTF-8: bytes from 0x80 on become two, and these count.
+    private mutating func utf8(latin1 bytes: ArraySlice<UInt8>) throws(ImageError) -> [UInt8] {
+        try charge(bytes.count { $0 >= 0x80 })
+        var result: [UInt8] = []
+        result.reserveCapacity(bytes.count)
+        for byte in bytes {
+            if byte < 0x80 {
+                result.append(byte)
+            } else {
+                result.append(0xc0 | byte >> 6)
+                result.append(0x80 | byte & 0x3f)
+            }
+        }
+        return result
+    }
+
     /// zlib's format; nil when it is broken. Never more than the limit leaves room for, however much it would become.
-    private func inflated(_ bytes: ArraySlice<UInt8>) throws(ImageError) -> [UInt8]? {
+    private mutating func inflated(_ bytes: ArraySlice<UInt8>) throws(ImageError) -> [UInt8]? {
         let room = limits.metadata - min(byteCount, limits.metadata)
         var stream = z_stream()
         guard inflateInit_(&stream, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { throw .outOfMemory }
@@ -97,14 +118,15 @@ struct PNGMetadata {
                 if code != Z_OK || UInt64(output.count) > room { return code }
             }
         }
-        try limits.check(.metadata, byteCount + UInt64(output.count))
+        try charge(output.count)
         return code == Z_STREAM_END ? output : nil
     }
 
-    /// What ImageMagick and ExifTool wrote before there were chunks for it: a name, a length, and bytes in hexadecimal.
-    private mutating func takeRawProfile(_ name: String, _ text: [UInt8]) {
+    /// What ImageMagick and ExifTool wrote before there were chunks for it: a name, a length, and bytes in hexadecimal. False for what is
+    /// no metadata of ours.
+    private mutating func takeRawProfile(_ name: String, _ text: [UInt8]) -> Bool {
         let lines = text.drop { $0 == 0x0a }.split(separator: 0x0a, maxSplits: 2, omittingEmptySubsequences: true)
-        guard lines.count == 3, let count = Int(String(latin1: lines[1]).filter { $0 != " " }) else { return }
+        guard lines.count == 3, let count = Int(String(latin1: lines[1]).filter { $0 != " " }) else { return false }
         var bytes: [UInt8] = []
         var high: UInt8?
         for character in lines[2] {
@@ -116,15 +138,17 @@ struct PNGMetadata {
                 high = UInt8(digit)
             }
         }
-        guard bytes.count == count else { return }
+        guard bytes.count == count else { return false }
         switch name.lowercased() {
-        case "exif", "app1":
-            if bytes.starts(with: "Exif\0\0".utf8) { exif = exif ?? Array(bytes[6...]) }
-            if bytes.starts(with: "http://ns.adobe.com/xap/1.0/\0".utf8) { xmp = xmp ?? Array(bytes[29...]) }
+        case "exif" where bytes.starts(with: "Exif\0\0".utf8), "app1" where bytes.starts(with: "Exif\0\0".utf8): exif = exif ?? Array(bytes[6...])
+        case "app1" where bytes.starts(with: "http://ns.adobe.com/xap/1.0/\0".utf8): xmp = xmp ?? Array(bytes[29...])
         case "xmp": xmp = xmp ?? bytes
-        case "iptc", "8bim": iptc = iptc ?? (bytes.first == 0x1c ? bytes : JPEGMetadata.iptc(inResources: bytes))
-        default: return
+        case "iptc", "8bim":
+            guard let block = bytes.first == 0x1c ? bytes : JPEGMetadata.iptc(inResources: bytes) else { return false }
+            iptc = iptc ?? block
+        default: return false
         }
+        return true
     }
 
     var records: [MetadataRecord] {

@@ -20,7 +20,8 @@ enum PNGReducer {
             let held = try HeldPicture(rows, FewColors(source.info, most: most), pool: pool)
             if held.isWhole {
                 let codings = codings(of: held.packing.table.colors, held.info, keepsModel: hasProfile)
-                return (held, try choose(codings, for: held, options))
+                let plain = plainFormat(of: held.packing.table.colors, held.info, keepsModel: hasProfile)
+                return (held, try choose(codings, plain, for: held, options))
             }
             mayBeGray = mayBeGray && held.packing.table.colors.allSatisfy(\.isGray)
             rows = held
@@ -44,9 +45,15 @@ enum PNGReducer {
             return (picture, picture.coding)
         }
         let coding = PNGCoding.palette(of: held.packing.table.colors).coding
-        held.packing.setCoding(coding)
+        held.packing.setCoding(coding, .gray)
         held.info.setFormat(.gray)
         return (held, coding)
+    }
+
+    /// The fewest channels that hold these colours.
+    private static func plainFormat(of colors: [RGBA], _ info: ImageInfo, keepsModel: Bool) -> PixelFormat {
+        let isGray = info.format.model == .gray || (!keepsModel && colors.allSatisfy(\.isGray))
+        return PixelFormat(isGray ? .gray : .rgb, alpha: colors.allSatisfy { $0.alpha == 255 } ? .none : .straight)
     }
 
     /// Codings that hold these colours, the smallest before it is compressed first, and the plainest of equal ones.
@@ -55,11 +62,12 @@ enum PNGReducer {
         func byteCount(bits: Int) -> Int { height * (1 + (width * bits + 7) / 8) }
         var codings: [(coding: PNGCoding, bytes: Int)] = []
         let isGray = info.format.model == .gray
-        if isGray || !keepsModel, colors.allSatisfy({ $0.isGray && $0.alpha == 255 }) {
+        let plain = plainFormat(of: colors, info, keepsModel: keepsModel)
+        if plain == .gray {
             let fewest = [1, 2, 4, 8].first { bits in colors.allSatisfy { Int($0.red) % (255 / (1 << bits - 1)) == 0 } }!
             codings += (fewest < 8 ? [fewest, 8] : [8]).map { (.gray(bits: $0), byteCount(bits: $0)) }
         } else {
-            codings.append((.direct, byteCount(bits: 8 * info.format.channels)))
+            codings.append((.direct, byteCount(bits: 8 * plain.channels)))
         }
         if !(isGray && keepsModel) {
             let palette = PNGCoding.palette(of: colors)
@@ -70,11 +78,12 @@ enum PNGReducer {
 
     /// The one of `codings` that is smallest when it is compressed, and `held` made ready for it. Samples of 8 bits are filtered, so they may
     /// beat fewer bits, which are not.
-    private static func choose(_ codings: [PNGCoding], for held: HeldPicture<FewColors>, _ options: EncodeOptions) throws(ImageError) -> PNGCoding {
-        let format = held.info.format
+    private static func choose(
+        _ codings: [PNGCoding], _ plain: PixelFormat, for held: HeldPicture<FewColors>, _ options: EncodeOptions
+    ) throws(ImageError) -> PNGCoding {
         func prepare(_ coding: PNGCoding) {
-            held.packing.setCoding(coding)
-            held.info.setFormat(coding == .direct ? format : .gray)
+            held.packing.setCoding(coding, plain)
+            held.info.setFormat(coding == .direct ? plain : .gray)
         }
         var (best, least) = (codings[0], Int.max)
         for coding in codings.count > 1 ? codings : [] {
@@ -101,6 +110,8 @@ extension PNGCoding {
 /// Pixels of at most 256 colours as numbers of a table.
 private struct FewColors: RowPacking {
     private let format: PixelFormat
+    /// Of the pixels that come out.
+    private var writtenFormat: PixelFormat
     private let width: Int
     private let mostColors: Int
     private(set) var table = ColorTable()
@@ -109,12 +120,14 @@ private struct FewColors: RowPacking {
 
     /// `info`: 8-bit samples.
     init(_ info: ImageInfo, most: Int) {
-        (format, width, mostColors) = (info.format, Int(info.width), most)
+        (format, writtenFormat, width, mostColors) = (info.format, info.format, Int(info.width), most)
     }
 
     var packedBytes: Int { width }
 
-    mutating func setCoding(_ coding: PNGCoding) {
+    /// `plain`: what pixels are written as where they are.
+    mutating func setCoding(_ coding: PNGCoding, _ plain: PixelFormat) {
+        if coding == .direct { writtenFormat = plain }
         written = switch coding {
         case .direct: []
         case .gray(let bits): table.colors.map { UInt8(Int($0.red) / (255 / (1 << bits - 1))) }
@@ -137,8 +150,8 @@ private struct FewColors: RowPacking {
         let numbers = place.assumingMemoryBound(to: UInt8.self)
         let samples = row.assumingMemoryBound(to: UInt8.self)
         if written.isEmpty {
-            let step = format.channels
-            for x in 0..<width { table.colors[Int(numbers[x])].store(to: samples + x * step, format) }
+            let step = writtenFormat.channels
+            for x in 0..<width { table.colors[Int(numbers[x])].store(to: samples + x * step, writtenFormat) }
         } else {
             for x in 0..<width { samples[x] = written[Int(numbers[x])] }
         }

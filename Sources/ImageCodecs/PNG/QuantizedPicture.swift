@@ -32,8 +32,13 @@ final class QuantizedPicture: RowSource {
         try frame.fill(from: source)
         var builder = PaletteBuilder(hasAlpha: format.hasAlpha)
         let samples = UnsafePointer(frame.start.assumingMemoryBound(to: UInt8.self))
-        for i in 0..<Int(info.width) * Int(info.height) { builder.add(RGBA(samples + i * format.channels, format)) }
-        coding = PNGCoding.palette(of: builder.palette(colorCount)).coding
+        var (exact, isExact) = (ColorTable(), true)
+        for i in 0..<Int(info.width) * Int(info.height) {
+            let pixel = RGBA(samples + i * format.channels, format)
+            isExact = isExact && exact.number(of: pixel, most: colorCount) != nil
+            builder.add(pixel)
+        }
+        coding = PNGCoding.palette(of: isExact ? exact.colors : builder.palette(colorCount)).coding
         guard case .palette(let palette, _) = coding else { throw .internalError("no palette") }
         colors = palette.map(PaletteBuilder.vector)
         search = NearestColor(colors)

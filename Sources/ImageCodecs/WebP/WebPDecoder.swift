@@ -22,6 +22,9 @@ public final class WebPDecoder: RowSource {
         (self.pool, self.options) = (pool, options)
     }
 
+    /// Of the file, however many frames are taken.
+    private(set) var isAnimated = false
+
     /// Reads the whole WebP in `source`, and its header.
     func open(_ source: ByteSource) throws(ImageError) -> WebPDecoder {
         release()
@@ -34,7 +37,7 @@ public final class WebPDecoder: RowSource {
             throw .damaged("\(features.width) x \(features.height) WebP")
         }
         // An animation is composed with alpha, whatever its flags say.
-        let isAnimated = features.has_animation != 0
+        isAnimated = features.has_animation != 0
         // What lossless files hide behind a flag that says they are opaque shows when alpha is asked for, as in dwebp.
         let format: PixelFormat = features.has_alpha != 0 || isAnimated || options.pixels == .rgba ? .rgba : .rgb
         info = ImageInfo(width: UInt32(features.width), height: UInt32(features.height), format: format)

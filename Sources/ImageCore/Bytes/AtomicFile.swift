@@ -54,6 +54,11 @@ public final class AtomicFile: ByteSink {
         if let spool { try spool.write(bytes) } else { try writer?.write(bytes) }
     }
 
+    public func reset() throws(ImageError) {
+        spool?.reset()
+        try writer?.reset()
+    }
+
     public func commit() throws(ImageError) {
         if let spool { return try spool.commit() }
         guard let writer else { preconditionFailure("a second commit") }

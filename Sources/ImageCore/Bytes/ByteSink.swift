@@ -2,6 +2,8 @@
 public protocol ByteSink: AnyObject {
     func write(_ bytes: RawSpan) throws(ImageError)
     func commit() throws(ImageError)
+    /// Drops what was written, to begin anew; before `commit`.
+    func reset() throws(ImageError)
 }
 
 /// Standard output for a format that has no end mark: its reader sees a short end, so bytes go out as they come.
@@ -12,6 +14,7 @@ public final class DirectSink: ByteSink {
 
     public func write(_ bytes: RawSpan) throws(ImageError) { try descriptor.write(bytes) }
     public func commit() throws(ImageError) {}
+    public func reset() throws(ImageError) { throw .internalError("bytes that are on their way cannot be taken back") }
 }
 
 /// Bytes that stay in memory.
@@ -27,6 +30,7 @@ public final class MemorySink: ByteSink {
     }
 
     public func commit() throws(ImageError) { file = bytes }
+    public func reset() { bytes = [] }
 }
 
 /// Counts the bytes that go into a sink, or where there is none, that would.
@@ -42,4 +46,9 @@ public final class CountingSink: ByteSink {
     }
 
     public func commit() throws(ImageError) { try sink?.commit() }
+
+    public func reset() throws(ImageError) {
+        byteCount = 0
+        try sink?.reset()
+    }
 }

@@ -38,6 +38,12 @@ final class FileWriter {
         count = 0
     }
 
+    /// Empties the file, which is a regular one.
+    func reset() throws(ImageError) {
+        count = 0
+        guard ftruncate(number, 0) == 0, lseek(number, 0, SEEK_SET) == 0 else { throw .writeFailed(errno: errno) }
+    }
+
     func close() throws(ImageError) {
         let descriptor = Descriptor(number: number)
         number = -1

@@ -36,6 +36,11 @@ public final class SpooledSink: ByteSink {
         }
     }
 
+    public func reset() {
+        bytes = []
+        file = nil
+    }
+
     public func commit() throws(ImageError) {
         guard let file else {
             let waiting = bytes

@@ -28,13 +28,16 @@ public enum Exif {
     /// The block of a picture that stands upright and is `width` x `height`. Fields that are not there are not added.
     public static func upright(_ block: [UInt8], width: UInt32, height: UInt32) -> [UInt8] {
         guard var tiff = TIFFBlock(block), let directory = tiff.firstDirectory else { return block }
+        var hasSeenExif = false
         for entry in tiff.entries(at: directory) {
             switch entry.tag {
             case Tag.orientation where entry.type == TIFFBlock.short: tiff.setNumber(1, at: entry.valueAt, byteCount: 2)
             case Tag.imageWidth where tiff.value(entry) != nil: tiff.setValue(Int(width), entry)
             case Tag.imageLength where tiff.value(entry) != nil: tiff.setValue(Int(height), entry)
             case Tag.exifDirectory:
-                guard let inner = tiff.value(entry) else { continue }
+                // The first: a block may claim thousands.
+                guard !hasSeenExif, let inner = tiff.value(entry) else { continue }
+                hasSeenExif = true
                 for entry in tiff.entries(at: inner) where tiff.value(entry) != nil {
                     if entry.tag == Tag.pixelXDimension { tiff.setValue(Int(width), entry) }
                     if entry.tag == Tag.pixelYDimension { tiff.setValue(Int(height), entry) }
@@ -52,10 +55,10 @@ public enum Exif {
             let second = tiff.number(at: link, byteCount: 4), second != 0
         else { return block }
         var isDropped = [Bool](repeating: false, count: block.count)
-        for range in thumbnailBytes(tiff, at: second) {
+        for range in merged(thumbnailBytes(tiff, at: second)) {
             for i in range { isDropped[i] = true }
         }
-        for range in keptBytes(tiff, at: first) {
+        for range in merged(keptBytes(tiff, at: first)) {
             for i in range { isDropped[i] = false }
         }
         tiff.setNumber(0, at: link, byteCount: 4)
@@ -68,11 +71,11 @@ public enum Exif {
     /// The directory of the thumbnail, its values, and the picture itself: a JPEG, or strips of samples.
     private static func thumbnailBytes(_ tiff: TIFFBlock, at directory: Int) -> [Range<Int>] {
         let entries = tiff.entries(at: directory)
-        func value(_ tag: Int) -> Int? { entries.first { $0.tag == tag }.flatMap(tiff.value) }
+        func values(_ tag: Int) -> [Int] { entries.first { $0.tag == tag }.map(tiff.values) ?? [] }
         var ranges = entries.compactMap(tiff.outerBytes)
         ranges.append(tiff.range(from: directory, atMost: 2 + 12 * entries.count + 4))
         for (offset, count) in [(Tag.thumbnailOffset, Tag.thumbnailByteCount), (Tag.stripOffsets, Tag.stripByteCounts)] {
-            if let offset = value(offset), let count = value(count) { ranges.append(tiff.range(from: offset, atMost: count)) }
+            for (offset, count) in zip(values(offset), values(count)) { ranges.append(tiff.range(from: offset, atMost: count)) }
         }
         return ranges
     }
@@ -81,15 +84,32 @@ public enum Exif {
     private static func keptBytes(_ tiff: TIFFBlock, at first: Int) -> [Range<Int>] {
         let deeper: Set = [Tag.exifDirectory, Tag.gpsDirectory, Tag.interoperabilityDirectory, Tag.subDirectories]
         var ranges = [tiff.range(from: 0, atMost: 8)]
-        var (waiting, seen) = ([first], Set<Int>())
+        var (waiting, seen) = ([first], Set([first]))
         while let directory = waiting.popLast() {
-            guard seen.insert(directory).inserted else { continue }
             let entries = tiff.entries(at: directory)
             ranges.append(tiff.range(from: directory, atMost: 2 + 12 * entries.count + 4))
             ranges += entries.compactMap(tiff.outerBytes)
-            waiting += entries.filter { deeper.contains($0.tag) }.compactMap(tiff.value)
+            for next in entries.filter({ deeper.contains($0.tag) }).flatMap(tiff.values) where seen.count < mostDirectories {
+                if seen.insert(next).inserted { waiting.append(next) }
+            }
         }
         return ranges
+    }
+
+    /// Of one block. Cameras write five or so.
+    private static let mostDirectories = 32
+
+    /// The same bytes as ranges in order that do not overlap: of many that do, each byte is looked at once.
+    private static func merged(_ ranges: [Range<Int>]) -> [Range<Int>] {
+        var merged: [Range<Int>] = []
+        for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = merged.last, range.lowerBound <= last.upperBound {
+                merged[merged.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
+            } else {
+                merged.append(range)
+            }
+        }
+        return merged
     }
 }
 

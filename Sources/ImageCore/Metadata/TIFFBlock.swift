@@ -79,6 +79,17 @@ struct TIFFBlock {
         }
     }
 
+    /// The values of a field of SHORTs or LONGs, wherever they stand, as far as they lie inside.
+    func values(_ entry: Entry) -> [Int] {
+        guard entry.type == Self.short || entry.type == Self.long else { return [] }
+        let byteCount = Self.typeBytes[entry.type]
+        guard byteCount * entry.count > 4 else {
+            return (0..<entry.count).compactMap { number(at: entry.valueAt + byteCount * $0, byteCount: byteCount) }
+        }
+        guard let bytes = outerBytes(entry) else { return [] }
+        return stride(from: bytes.lowerBound, to: bytes.upperBound, by: byteCount).compactMap { number(at: $0, byteCount: byteCount) }
+    }
+
     /// Makes a field that has such a value another number, 0...2^31 - 1: one LONG, where its type does not hold it.
     mutating func setValue(_ value: Int, _ entry: Entry) {
         if entry.type == Self.short && value < 0x10000 { return setNumber(value, at: entry.valueAt, byteCount: 2) }

@@ -15,7 +15,7 @@ struct FloatPixels {
         self.ops = ops
         maximum = Float(format.sample.maximum)
         let steps = format.sample.maximum
-        let transfer = Transfer(code: info.color.transfer)
+        let transfer = Transfer(code: info.color.transfer) ?? .sRGB
         self.transfer = transfer
         linear = isLinear ? (0...steps).map { Float(transfer.linear(Double($0) / Double(steps)) * Double(steps)) } : []
     }
