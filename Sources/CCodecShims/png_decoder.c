@@ -160,6 +160,7 @@ imgpipe_code imgpipe_png_read_header(
     header->gray = !(type & PNG_COLOR_MASK_COLOR);
     header->alpha = (type & PNG_COLOR_MASK_ALPHA) || png_get_valid(png, info, PNG_INFO_tRNS);
     header->sample_bytes = header->depth == 16 ? 2 : 1;
+    header->plain = type != PNG_COLOR_TYPE_PALETTE && header->depth >= 8 && !png_get_valid(png, info, PNG_INFO_tRNS);
     return IMGPIPE_OK;
 }
 
@@ -204,6 +205,11 @@ imgpipe_code imgpipe_png_finish(imgpipe_png_decoder *self) {
     GUARD(self);
     png_read_end(self->png, self->info);
     return IMGPIPE_OK;
+}
+
+size_t imgpipe_png_first_idat_bytes(const imgpipe_png_decoder *self) {
+    /* watch_chunks counts the checksum too. */
+    return (size_t)self->chunk_left - 4;
 }
 
 size_t imgpipe_png_unread(const imgpipe_png_decoder *self) {

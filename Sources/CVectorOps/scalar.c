@@ -71,6 +71,33 @@ static void store16(const float *lanes, uint16_t *const rows[IMGPIPE_LANES], int
         for (size_t i = 0; i < count; i++) rows[r][i] = (uint16_t)rounded(lanes[IMGPIPE_LANES * i + (size_t)r], 65535);
 }
 
+static int paeth(int a, int b, int c) {
+    int pa = b - c, pb = a - c, pc = pa + pb;
+    pa = pa < 0 ? -pa : pa;
+    pb = pb < 0 ? -pb : pb;
+    pc = pc < 0 ? -pc : pc;
+    return pa <= pb && pa <= pc ? a : pb <= pc ? b : c;
+}
+
+void imgpipe_unfilter(int filter, const uint8_t *filtered, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp) {
+    size_t n = (size_t)bpp;
+    for (size_t i = 0; i < row_bytes; i++) {
+        int a = i >= n ? output[i - n] : 0, b = above[i], c = i >= n ? above[i - n] : 0;
+        int predicted = filter == 1 ? a : filter == 2 ? b : filter == 3 ? (a + b) >> 1 : filter == 4 ? paeth(a, b, c) : 0;
+        output[i] = (uint8_t)(filtered[i] + predicted);
+    }
+}
+
+static void unfilter4(
+    const uint8_t *filtered, size_t filtered_stride, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp) {
+    for (int r = 0; r < 4; r++) {
+        const uint8_t *row = filtered + (size_t)r * filtered_stride;
+        imgpipe_unfilter(row[0], row + 1, above, output, row_bytes, bpp);
+        above = output;
+        output += row_bytes;
+    }
+}
+
 const imgpipe_vector_ops imgpipe_scalar_ops = {
-    "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16,
+    "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16, unfilter4,
 };

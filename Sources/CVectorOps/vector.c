@@ -9,15 +9,22 @@
 #define QUOTE(x) #x
 #define QUOTED(x) QUOTE(x)
 
+/* Keeps clang from adding in bytes what is added in 16 bits, and so from packing and unpacking on the way from pixel to pixel. */
+#define KEEP(vector)
+
 #define LEVEL baseline
 #define TARGET
+#include "unfilter.inc"
 #include "kernels.inc"
 #undef LEVEL
 #undef TARGET
 
 #ifdef __x86_64__
+#undef KEEP
+#define KEEP(vector) __asm__("" : "+x"(vector))
 #define LEVEL v3
 #define TARGET __attribute__((target("arch=x86-64-v3")))
+#include "unfilter.inc"
 #include "kernels.inc"
 #undef LEVEL
 #undef TARGET

@@ -112,6 +112,7 @@ typedef struct {
     int sample_bytes;       /* 1 or 2, little-endian, after expansion */
     int depth;              /* significant bits of a source sample */
     int interlaced;
+    int plain;              /* the file's rows are those of `gray`, `alpha` and `sample_bytes`, but for the order of bytes */
     int srgb;               /* an sRGB chunk */
     double gamma;           /* of gAMA, 0 without one */
     double chromaticities[8]; /* of cHRM: x, y of white, red, green, blue; 0 without one */
@@ -150,6 +151,33 @@ imgpipe_code imgpipe_png_finish(imgpipe_png_decoder *);
 size_t imgpipe_png_unread(const imgpipe_png_decoder *);
 const char *imgpipe_png_message(const imgpipe_png_decoder *);
 const char *imgpipe_png_warning(const imgpipe_png_decoder *);
+
+/* What is left of the IDAT that png_read_header has come to: its bytes, when nothing was read of it yet. From there on the caller may
+   read the file himself. */
+size_t imgpipe_png_first_idat_bytes(const imgpipe_png_decoder *);
+
+/* ---- zlib streams, through ISA-L ---- */
+
+typedef struct imgpipe_inflater imgpipe_inflater;
+
+typedef enum {
+    IMGPIPE_INFLATE_MORE,
+    IMGPIPE_INFLATE_END,      /* the stream is whole, its checksum right */
+    IMGPIPE_INFLATE_CHECKSUM, /* the stream is whole, its checksum wrong */
+    IMGPIPE_INFLATE_DAMAGED
+} imgpipe_inflate_result;
+
+imgpipe_inflater *imgpipe_inflater_new(void);
+void imgpipe_inflater_free(imgpipe_inflater *);
+void imgpipe_inflater_begin(imgpipe_inflater *);
+
+/* Unpacks what fits; `*taken` and `*given` are the bytes of both sides. */
+imgpipe_inflate_result imgpipe_inflate(
+    imgpipe_inflater *, const uint8_t *input, uint32_t input_count, uint32_t *taken, uint8_t *output, uint32_t output_count,
+    uint32_t *given);
+
+/* The checksum of PNG's chunks, over the bytes that `checksum` (0 at first) is of and these. */
+uint32_t imgpipe_crc32(uint32_t checksum, const uint8_t *bytes, size_t count);
 
 /* ---- PNG out ---- */
 

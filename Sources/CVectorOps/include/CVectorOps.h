@@ -47,7 +47,16 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
     /* Rounds to nearest, 0 ... maximum, into `row_count` rows of `count` samples. */
     void (*store8)(const float *lanes, uint8_t *const rows[IMGPIPE_LANES], int row_count, size_t count);
     void (*store16)(const float *lanes, uint16_t *const rows[IMGPIPE_LANES], int row_count, size_t count);
+
+    /* Undoes PNG's filters of four rows of pixels of 3 or 4 bytes. `filtered`: the rows, each a byte of 0 ... 4 before its `row_bytes`
+       bytes, four readable bytes behind the last. `above`: the row before them, four readable bytes behind it. `output`: four rows, one
+       after another. */
+    void (*unfilter4)(
+        const uint8_t *filtered, size_t filtered_stride, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp);
 } imgpipe_vector_ops;
+
+/* Undoes the filter, 0 ... 4, of one row of pixels of `bpp` bytes, 1 ... 8. PNG specification, section 9. */
+void imgpipe_unfilter(int filter, const uint8_t *filtered, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp);
 
 /* Tables from the plainest to the widest that this processor runs; NULL past the last. 0 is scalar, 1 what every processor of
    the architecture has. */

@@ -9,6 +9,9 @@ public final class PNGDecoder: RowSource {
     private let options: DecodeOptions
     private var rowsLeft = 0
     private var hasFrame = false
+    /// Reads the rows itself, where libpng is not needed for them.
+    private let rows: PNGRows
+    private var readsRows = false
     /// The whole picture, when it is interlaced.
     private var whole: HeldBuffer?
 
@@ -27,6 +30,7 @@ public final class PNGDecoder: RowSource {
         (self.png, self.pool, self.options) = (png, pool, options)
         chunks = PNGMetadata(limits: options.limits)
         lateChunks = chunks
+        rows = PNGRows(limits: options.limits, pool: pool)
     }
 
     deinit { imgpipe_png_decoder_free(png) }
@@ -45,7 +49,6 @@ public final class PNGDecoder: RowSource {
         info.source = .png
         info.depth = UInt8(header.depth)
         info.density = (header.density_x, header.density_y)
-        try check(imgpipe_png_start(png, info.rowBytes))
         metadata = try profile() + chunks.records
         try options.limits.check(.metadata, UInt64(metadata.reduce(0) { $0 + $1.payload.count }))
         if options.orientation != .ignore { info.setOrientation(from: metadata) }
@@ -54,7 +57,14 @@ public final class PNGDecoder: RowSource {
         trailingMetadata = []
         rowsLeft = Int(info.height)
         hasFrame = true
-        if header.interlaced != 0 { try readWhole() }
+        readsRows = header.interlaced == 0 && header.plain != 0
+        if readsRows {
+            input.close(unread: imgpipe_png_unread(png))
+            try rows.begin(source, chunkBytes: imgpipe_png_first_idat_bytes(png), info: info)
+        } else {
+            try check(imgpipe_png_start(png, info.rowBytes))
+            if header.interlaced != 0 { try readWhole() }
+        }
         return self
     }
 
@@ -122,20 +132,28 @@ public final class PNGDecoder: RowSource {
             return Frame()
         }
         precondition(rowsLeft == 0, "nextFrame before the rows were read")
-        try check(imgpipe_png_finish(png))
+        if readsRows {
+            try rows.finish { (type, bytes) throws(ImageError) in if !hasLookedBehind { try lateChunks.take(type: type, bytes) } }
+            rows.close()
+        } else {
+            try check(imgpipe_png_finish(png))
+        }
         trailingMetadata = lateChunks.records.filter { $0.type.isRepeatable || metadata[$0.type] == nil }
-        input.close(unread: imgpipe_png_unread(png))
+        if !readsRows { input.close(unread: imgpipe_png_unread(png)) }
         whole = nil
         return nil
     }
 
     public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
-        let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
+        var count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
         guard rowsLeft > 0 else { return 0 }
+        if readsRows && count > PNGRows.groupRows { count -= count % PNGRows.groupRows }
         let (rowBytes, from) = (info.rowBytes, (Int(info.height) - rowsLeft) * info.rowBytes)
         try bands.withUnsafeMutableBytes { (target) throws(ImageError) in
             let start = target.baseAddress!
-            if let whole {
+            if readsRows {
+                try rows.read(count, to: start.assumingMemoryBound(to: UInt8.self))
+            } else if let whole {
                 start.copyMemory(from: whole.start + from, byteCount: count * rowBytes)
             } else {
                 try check(
@@ -158,7 +176,7 @@ public final class PNGDecoder: RowSource {
     /// What was odd, but harmed no pixel.
     var remarks: [String] {
         let text = String(cString: imgpipe_png_warning(png))
-        return (text.isEmpty ? [] : [lowered(text)]) + (colorRemark.map { [$0] } ?? [])
+        return (text.isEmpty ? [] : [lowered(text)]) + (readsRows ? rows.remark.map { [$0] } ?? [] : []) + (colorRemark.map { [$0] } ?? [])
     }
 
     private func check(_ code: imgpipe_code) throws(ImageError) {

@@ -3,8 +3,8 @@ import Glibc
 
 /// The kernels for this processor: the widest that it runs, or those that IMG_CPU names (scalar, baseline, v3). All give the same
 /// bytes.
-enum VectorOps {
-    static let best: imgpipe_vector_ops = {
+package enum VectorOps {
+    package static let best: imgpipe_vector_ops = {
         let all = available
         let wanted = getenv("IMG_CPU").map { String(cString: $0) }
         return all.first { String(cString: $0.name) == wanted } ?? all.last!

@@ -1,0 +1,241 @@
+import CCodecShims
+import CVectorOps
+import ImageCore
+
+/// The rows of a PNG that is not interlaced, from its first IDAT on, through ISA-L's inflate, and the chunks behind them: PNG
+/// specification, 3rd edition, 5 and 9. Checksums of chunks and of the compressed stream are checked.
+///
+/// Four rows of pixels of three or four bytes are unfiltered together, others one by one.
+final class PNGRows {
+    /// What a chunk behind the rows is given to; it has a right checksum.
+    typealias TakeChunk = (FourCC, UnsafeRawBufferPointer) throws(ImageError) -> Void
+
+    private let inflater: OpaquePointer
+    private let limits: Limits
+    private let pool: BufferPool
+    private var source: ByteSource?
+    private var rowBytes = 0
+    private var pixelBytes = 0
+    private var isWide = false
+    /// Rows as they are compressed: a byte for the filter, and the bytes; the row above the next one.
+    private var filtered: HeldBuffer?
+    private var above: HeldBuffer?
+    /// Bytes of the IDAT at hand that were not inflated yet, and its checksum so far.
+    private var chunkLeft = 0
+    private var checksum: UInt32 = 0
+    /// The chunk behind the last IDAT, whose length and letters were read.
+    private var next: (type: FourCC, length: Int)?
+    private var hasStreamEnded = false
+    /// What was odd, but harmed no pixel.
+    private(set) var remark: String?
+
+    /// Rows that are unfiltered together.
+    static let groupRows = 4
+    /// Bytes that kernels may read behind a row.
+    private static let slackBytes = 8
+
+    init(limits: Limits, pool: BufferPool) {
+        guard let inflater = imgpipe_inflater_new() else { fatalError("out of memory") }
+        (self.inflater, self.limits, self.pool) = (inflater, limits, pool)
+    }
+
+    deinit { imgpipe_inflater_free(inflater) }
+
+    /// `source` stands at the content of the first IDAT, of `chunkBytes` bytes. `format`: 8 or 16 bits a sample, as in the file.
+    func begin(_ source: ByteSource, chunkBytes: Int, info: ImageInfo) throws(ImageError) {
+        self.source = source
+        rowBytes = info.rowBytes
+        pixelBytes = info.format.rowBytes(width: 1)
+        isWide = info.format.sample == .uint16
+        filtered = HeldBuffer(try pool.lease(Self.groupRows * (rowBytes + 1) + Self.slackBytes))
+        let above = HeldBuffer(try pool.lease(rowBytes + Self.slackBytes))
+        above.start.initializeMemory(as: UInt8.self, repeating: 0, count: rowBytes)
+        self.above = above
+        (chunkLeft, checksum, next, hasStreamEnded, remark) = (chunkBytes, Self.checksum(of: FourCC("IDAT")), nil, false, nil)
+        imgpipe_inflater_begin(inflater)
+    }
+
+    func close() { (source, filtered, above) = (nil, nil, nil) }
+
+    private static func checksum(of type: FourCC) -> UInt32 { imgpipe_crc32(0, type.bytes, 4) }
+
+    /// The next `count` rows at `target`, 16-bit samples little-endian.
+    func read(_ count: Int, to target: UnsafeMutablePointer<UInt8>) throws(ImageError) {
+        let filtered = filtered!.start.assumingMemoryBound(to: UInt8.self)
+        let above = above!.start.assumingMemoryBound(to: UInt8.self)
+        let stride = rowBytes + 1
+        var previous = UnsafePointer(above)
+        var done = 0
+        while done < count {
+            let group = min(Self.groupRows, count - done)
+            try inflate(to: filtered, byteCount: group * stride)
+            for row in 0..<group where filtered[row * stride] > 4 { throw .damaged("bad adaptive filter value", atByte: position) }
+            let output = target + done * rowBytes
+            if group == Self.groupRows && !isWide && pixelBytes >= 3 {
+                VectorOps.best.unfilter4(filtered, stride, previous, output, rowBytes, Int32(pixelBytes))
+            } else {
+                var over = previous
+                for row in 0..<group {
+                    let from = filtered + row * stride
+                    imgpipe_unfilter(Int32(from[0]), from + 1, over, output + row * rowBytes, rowBytes, Int32(pixelBytes))
+                    over = UnsafePointer(output + row * rowBytes)
+                }
+            }
+            done += group
+            previous = UnsafePointer(target + (done - 1) * rowBytes)
+        }
+        above.update(from: previous, count: rowBytes)
+        if isWide { Self.swapBytes(target, count: count * rowBytes) }
+    }
+
+    private static func swapBytes(_ bytes: UnsafeMutablePointer<UInt8>, count: Int) {
+        let samples = UnsafeMutableRawPointer(bytes)
+        for at in stride(from: 0, to: count, by: 2) {
+            samples.storeBytes(of: samples.loadUnaligned(fromByteOffset: at, as: UInt16.self).byteSwapped, toByteOffset: at, as: UInt16.self)
+        }
+    }
+
+    private var position: UInt64 { source!.positionBytes }
+
+    // MARK: IDAT
+
+    /// Exactly `byteCount` bytes of the stream.
+    private func inflate(to target: UnsafeMutablePointer<UInt8>, byteCount: Int) throws(ImageError) {
+        var done = 0
+        while done < byteCount {
+            done += try inflateSome(to: target + done, byteCount: byteCount - done)
+            if done < byteCount && hasStreamEnded { throw .damaged("not enough image data", atByte: position) }
+        }
+    }
+
+    /// As many bytes as the input at hand gives, at least none; moves on to the next IDAT.
+    private func inflateSome(to target: UnsafeMutablePointer<UInt8>, byteCount: Int) throws(ImageError) -> Int {
+        let source = source!
+        if chunkLeft > 0 { try fetch() }
+        let input = source.waitingStart.assumingMemoryBound(to: UInt8.self)
+        let available = min(source.waitingCount, chunkLeft)
+        var (taken, given): (UInt32, UInt32) = (0, 0)
+        let result = imgpipe_inflate(inflater, input, UInt32(available), &taken, target, UInt32(clamping: byteCount), &given)
+        try take(Int(taken))
+        switch result {
+        case IMGPIPE_INFLATE_END: hasStreamEnded = true
+        case IMGPIPE_INFLATE_CHECKSUM: throw .damaged("IDAT: incorrect data check", atByte: position)
+        case IMGPIPE_INFLATE_DAMAGED: throw .damaged("IDAT: invalid compressed data", atByte: position)
+        default:
+            // The inflater may have taken all of a chunk and hold some of what it becomes; when it gives nothing more, the next one is due.
+            if available == 0 && given == 0 {
+                guard try nextIDAT() else { throw .damaged("not enough image data", atByte: position) }
+            }
+        }
+        return Int(given)
+    }
+
+    /// Has some bytes wait.
+    private func fetch() throws(ImageError) {
+        guard source!.waitingCount == 0 else { return }
+        guard try source!.refill() > 0 else { throw .truncated(atByte: position) }
+    }
+
+    /// Steps over `count` waiting bytes of the chunk at hand, which count in its checksum.
+    private func take(_ count: Int) throws(ImageError) {
+        let source = source!
+        checksum = imgpipe_crc32(checksum, source.waitingStart.assumingMemoryBound(to: UInt8.self), count)
+        source.skip(count)
+        chunkLeft -= count
+    }
+
+    /// Ends the IDAT at hand, and reads on to what comes behind it; false when that is no IDAT.
+    private func nextIDAT() throws(ImageError) -> Bool {
+        guard next == nil else { return false }
+        guard try readChecksum() == checksum else { throw .damaged("IDAT: CRC error", atByte: position) }
+        let head = try readHead()
+        guard head.type == FourCC("IDAT") else {
+            next = head
+            return false
+        }
+        (chunkLeft, checksum) = (head.length, Self.checksum(of: head.type))
+        return true
+    }
+
+    // MARK: Behind the rows
+
+    /// Reads to IEND. What the compressed stream has behind the last row is odd; that it ends is not.
+    func finish(take: TakeChunk) throws(ImageError) {
+        let scratch = filtered!.start.assumingMemoryBound(to: UInt8.self)
+        while !hasStreamEnded {
+            if try inflateSome(to: scratch, byteCount: filtered!.count) > 0 { remark = "IDAT: too much image data" }
+        }
+        repeat {
+            if chunkLeft > 0 { remark = "IDAT: extra compressed data" }
+            try skipChunk()
+        } while try nextIDAT()
+        while let (type, length) = next {
+            guard try !readChunk(type, length, take) else { return }
+            next = try readHead()
+        }
+    }
+
+    private func skipChunk() throws(ImageError) {
+        while chunkLeft > 0 {
+            try fetch()
+            try take(min(source!.waitingCount, chunkLeft))
+        }
+    }
+
+    /// A chunk that is no part of the rows; true when it is IEND.
+    private func readChunk(_ type: FourCC, _ length: Int, _ take: TakeChunk) throws(ImageError) -> Bool {
+        let isTaken = [FourCC("eXIf"), FourCC("tEXt"), FourCC("zTXt"), FourCC("iTXt")].contains(type)
+        if UInt64(length) > limits.metadata && type != FourCC("IDAT") {
+            throw .damaged("a chunk states more than the \(limits.metadata) bytes of --max-metadata", atByte: position)
+        }
+        (chunkLeft, checksum) = (length, Self.checksum(of: type))
+        var payload: [UInt8] = []
+        while chunkLeft > 0 {
+            try fetch()
+            let count = min(source!.waitingCount, chunkLeft)
+            if isTaken { payload += UnsafeRawBufferPointer(start: source!.waitingStart, count: count) }
+            try self.take(count)
+        }
+        let isRight = try readChecksum() == checksum
+        let isCritical = type.bytes[0] & 0x20 == 0
+        if !isRight {
+            guard !isCritical else { throw .damaged("\(type.text): CRC error", atByte: position) }
+            remark = "\(type.text): CRC error"
+        } else if isTaken {
+            try payload.withUnsafeBufferPointer { (payload) throws(ImageError) in try take(type, UnsafeRawBufferPointer(payload)) }
+        } else if isCritical && ![FourCC("IEND"), FourCC("IDAT"), FourCC("PLTE")].contains(type) {
+            throw .damaged("\(type.text): unhandled critical chunk", atByte: position)
+        }
+        return type == FourCC("IEND")
+    }
+
+    private func readChecksum() throws(ImageError) -> UInt32 { try readNumber() }
+
+    private func readHead() throws(ImageError) -> (type: FourCC, length: Int) {
+        let length = try readNumber()
+        guard length < 1 << 31 else { throw .damaged("PNG unsigned integer out of range", atByte: position) }
+        let type = FourCC(code: try readNumber().byteSwapped)
+        guard type.bytes.allSatisfy({ (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0) }) else {
+            throw .damaged("invalid chunk type", atByte: position)
+        }
+        return (type, Int(length))
+    }
+
+    /// Four bytes, the high one first.
+    private func readNumber() throws(ImageError) -> UInt32 {
+        let source = source!
+        try source.prefetch(4)
+        guard source.waitingCount >= 4 else {
+            source.skip(source.waitingCount)
+            throw .truncated(atByte: position)
+        }
+        let number = UInt32(bigEndian: source.waitingStart.loadUnaligned(as: UInt32.self))
+        source.skip(4)
+        return number
+    }
+}
+
+extension FourCC {
+    /// Letters, as they stand in a file.
+    fileprivate var text: String { String(decoding: bytes, as: UTF8.self) }
+}
