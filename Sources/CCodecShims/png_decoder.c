@@ -84,9 +84,13 @@ static void read_input(png_structp png, png_bytep target, size_t count) {
     }
 }
 
+static const char taken_chunks[] = "eXIf tEXt zTXt iTXt cICP acTL";
+
 /* Metadata that is read by the caller: libpng bounds each chunk, but not all of them together. */
 static int take_chunk(png_structp png, png_unknown_chunkp chunk) {
     imgpipe_png_decoder *self = png_get_user_chunk_ptr(png);
+    /* Others, that libpng does not know either, are its to judge: it refuses critical ones. */
+    if (!strstr(taken_chunks, (const char *)chunk->name)) return 0;
     int is_bad = memcmp(self->bad_chunk, chunk->name, 4) == 0;
     self->bad_chunk[0] = 0;
     if (is_bad) return 1;
@@ -131,7 +135,8 @@ imgpipe_code imgpipe_png_read_header(
     png_set_read_fn(png, self, read_input);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* ours are judged by the caller */
     png_set_chunk_malloc_max(png, max_chunk);
-    png_byte taken[] = "eXIf\0tEXt\0zTXt\0iTXt\0cICP\0acTL";
+    png_byte taken[6 * 5];
+    for (int i = 0; i < 6; i++) memcpy(taken + 5 * i, taken_chunks + 5 * i, 5), taken[5 * i + 4] = 0;
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_ALWAYS, taken, 6);
     png_set_read_user_chunk_fn(png, self, take_chunk);
     png_byte unused[] = "sPLT";

@@ -32,6 +32,9 @@ public struct DecodeOptions: Sendable {
     public var takesFirstFrameOnly = false
     public var limits = Limits()
 
+    /// PNG: libpng reads all rows. For tests, whose oracle it is.
+    package var usesLibpngAlone = false
+
     public init() {}
 
     /// The format that rows of `format` are to be converted to.

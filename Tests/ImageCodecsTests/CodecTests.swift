@@ -244,13 +244,13 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
 }
 
 /// A chunk of a PNG: length, letters, payload, checksum.
-private func chunk(_ type: String, _ payload: [UInt8]) -> [UInt8] {
+func chunk(_ type: String, _ payload: [UInt8]) -> [UInt8] {
     func bytes(_ value: UInt) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * UInt($0))) } }
     let content = Array(type.utf8) + payload
     return bytes(UInt(payload.count)) + content + bytes(UInt(crc32(0, content, UInt32(content.count))))
 }
 
-private func deflated(_ bytes: [UInt8]) -> [UInt8]? {
+func deflated(_ bytes: [UInt8]) -> [UInt8]? {
     var count = compressBound(UInt(bytes.count))
     var result = [UInt8](repeating: 0, count: Int(count))
     return compress(&result, &count, bytes, UInt(bytes.count)) == Z_OK ? Array(result[..<Int(count)]) : nil

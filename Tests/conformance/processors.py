@@ -18,7 +18,7 @@ PIPELINES = [
     'imgdecode "$1" | imgresize 317 | imgencode', 'imgdecode "$1" | imgresize 61% --linear | imgencode -f png',
     'imgdecode --depth 16 "$1" | imgresize 250x250 --fit cover --gravity smart --sharpen 1 --linear | imgencode -f png --depth 16',
     'imgdecode "$1" | imgresize --filter mitchell 130% | imgencode -f webp', 'imgdecode --pixels native "$1" | imgencode -f png --palette 64',
-    'imgdecode --color srgb "$1" | imgresize 400 --filter catmullrom | imgencode --progressive -q 92',
+    'imgdecode "$1" | imgencode -f png | imgdecode | imgresize 50% | imgencode -f pam', 'imgdecode --color srgb "$1" | imgresize 400 --filter catmullrom | imgencode --progressive -q 92',
 ]
 LEVELS = [{"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX2_Usable,-FMA,-FMA_Usable,-FMA4,-AVX,-AVX_Usable,-SSE4_1,-SSE4_2,-SSSE3"},
           {"JSIMD_FORCESSE2": "1"}, {"JSIMD_FORCENONE": "1"}, {"IMG_CPU": "scalar"}, {"IMG_CPU": "baseline"}, {"IMG_CPU": "v3"}]

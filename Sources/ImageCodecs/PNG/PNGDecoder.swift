@@ -57,7 +57,7 @@ public final class PNGDecoder: RowSource {
         trailingMetadata = []
         rowsLeft = Int(info.height)
         hasFrame = true
-        readsRows = header.interlaced == 0 && header.plain != 0
+        readsRows = header.interlaced == 0 && header.plain != 0 && !options.usesLibpngAlone
         if readsRows {
             input.close(unread: imgpipe_png_unread(png))
             try rows.begin(source, chunkBytes: imgpipe_png_first_idat_bytes(png), info: info)
