@@ -30,6 +30,7 @@ import threading
 
 import numpy as np
 
+from harness import find_corpus
 from pixelstream import StreamError, pictures
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -46,12 +47,6 @@ COLUMNS = ["equal", "equal (frame 1)", "refused as expected", "refused as damage
 # What one run of imgdecode on one file came to: status (-1: not by itself), lines on standard error, the picture that
 # came, and what is wrong with the stream (None: nothing).
 Outcome = collections.namedtuple("Outcome", "status messages picture broken")
-
-
-def find_corpus():
-    """The corpus's folder, or None."""
-    folder = os.environ.get("IMG_CORPUS") or os.path.join(ROOT, os.pardir, "shared", "corpus")
-    return folder if os.path.isfile(os.path.join(folder, "MANIFEST.tsv")) else None
 
 
 def read_manifest(corpus):
@@ -302,7 +297,6 @@ def main():
     tool = os.path.join(os.path.abspath(parser.parse_args().bin), "imgdecode")
     corpus = find_corpus()
     if corpus is None:
-        print("SKIPPED: no corpus (neither $IMG_CORPUS nor ../shared/corpus beside the repository holds a MANIFEST.tsv)")
         return 0
     rows = read_manifest(corpus)
     for row in rows:
