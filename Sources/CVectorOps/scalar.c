@@ -71,6 +71,14 @@ static void store16(const float *lanes, uint16_t *const rows[IMGPIPE_LANES], int
         for (size_t i = 0; i < count; i++) rows[r][i] = (uint16_t)rounded(lanes[IMGPIPE_LANES * i + (size_t)r], 65535);
 }
 
+static void interleave3(const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *pixels, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        pixels[3 * i] = a[i];
+        pixels[3 * i + 1] = b[i];
+        pixels[3 * i + 2] = c[i];
+    }
+}
+
 static int paeth(int a, int b, int c) {
     int pa = b - c, pb = a - c, pc = pa + pb;
     pa = pa < 0 ? -pa : pa;
@@ -99,5 +107,5 @@ static void unfilter4(
 }
 
 const imgpipe_vector_ops imgpipe_scalar_ops = {
-    "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16, unfilter4,
+    "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16, interleave3, unfilter4,
 };

@@ -18,7 +18,7 @@ struct Resizing {
         let info = rows.info
         let size = try geometry.size(of: info, limits: limits)
         if size != (info.width, info.height) {
-            rows = try Resizer(try packed(rows), width: size.width, height: size.height, kernel: kernel, isLinear: isLinear, pool: pool)
+            rows = try resized(rows, width: size.width, height: size.height)
             // Turning holds the picture: it is done here when the picture has become smaller, and else left to who comes after.
             if UInt64(size.width) * UInt64(size.height) <= UInt64(info.width) * UInt64(info.height) { rows = try upright(rows, pool: pool) }
         }
@@ -29,6 +29,14 @@ struct Resizing {
         case .pad: try padded(rows)
         }
         return fitted === source ? source : AlteredPicture(fitted)
+    }
+
+    /// Planes are reduced as they are, where the result has a sample of chroma for each pixel; light needs RGB.
+    private func resized(_ rows: any RowSource, width: UInt32, height: UInt32) throws(ImageError) -> any RowSource {
+        if !isLinear && PlanarResizer.takes(rows.info, width: width, height: height) {
+            return try PlanarResizer(rows, width: width, height: height, kernel: kernel, pool: pool)
+        }
+        return try Resizer(try packed(rows), width: width, height: height, kernel: kernel, isLinear: isLinear, pool: pool)
     }
 
     private func sharpened(_ rows: any RowSource) throws(ImageError) -> any RowSource {
@@ -42,7 +50,7 @@ struct Resizing {
     /// Planes as RGB, and alpha straight where samples are to become light.
     private func packed(_ rows: any RowSource) throws(ImageError) -> any RowSource {
         var format = rows.info.format
-        if format.model == .ycbcr { format = format.packedRGB }
+        if format.layout == .planar || (isLinear && format.model == .ycbcr) { format = format.packedRGB }
         if isLinear && format.hasAlpha { format.alpha = .straight }
         return format == rows.info.format ? rows : try Converter(rows, to: format, pool: pool)
     }

@@ -48,6 +48,9 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
     void (*store8)(const float *lanes, uint8_t *const rows[IMGPIPE_LANES], int row_count, size_t count);
     void (*store16)(const float *lanes, uint16_t *const rows[IMGPIPE_LANES], int row_count, size_t count);
 
+    /* pixels[3 i], [3 i + 1], [3 i + 2] = a[i], b[i], c[i] */
+    void (*interleave3)(const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *pixels, size_t count);
+
     /* Undoes PNG's filters of four rows of pixels of 3 or 4 bytes. `filtered`: the rows, each a byte of 0 ... 4 before its `row_bytes`
        bytes, four readable bytes behind the last. `above`: the row before them, four readable bytes behind it. `output`: four rows, one
        after another. */

@@ -43,9 +43,9 @@ public final class DetailCropper: RowSource {
         return (Self.best(columns, Int(info.width)), Self.best(rows, Int(info.height)))
     }
 
-    /// A sample of the first channel that says most: green, or grey.
+    /// A sample of the channel that says most: green, grey or luma.
     private func sample(_ index: Int) -> Int {
-        let at = index + (source.info.format.model == .gray ? 0 : 1)
+        let at = index + (source.info.format.model == .rgb ? 1 : 0)
         return source.info.format.sample == .uint8
             ? Int(frame.start.load(fromByteOffset: at, as: UInt8.self)) : Int(frame.start.load(fromByteOffset: 2 * at, as: UInt16.self))
     }

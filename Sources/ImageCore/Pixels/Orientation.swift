@@ -141,5 +141,5 @@ public func upright(_ source: any RowSource, pool: BufferPool) throws(ImageError
     if info.orientation == 1 { return source }
     // Chroma that several pixels share does not survive turning in every case.
     return try Orienter(
-        info.format.model == .ycbcr ? try Converter(source, to: info.format.packedRGB, pool: pool) : source, pool: pool)
+        info.format.layout == .planar ? try Converter(source, to: info.format.packedRGB, pool: pool) : source, pool: pool)
 }

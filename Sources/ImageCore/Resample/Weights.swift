@@ -19,11 +19,11 @@ public final class Weights {
     /// The most samples that one window has.
     public let longest: Int
 
-    /// `inputCount` samples become `outputCount`; both at least 1. Costs outputCount x taps calls of the kernel. Throws
-    /// `overLimit(.memory)`.
-    public init(from inputCount: Int, to outputCount: Int, kernel: Kernel, pool: BufferPool) throws(ImageError) {
+    /// `inputCount` samples become `outputCount`; both at least 1. `extent`: how many input samples the output covers, where that is no
+    /// whole number, as with chroma. Costs outputCount x taps calls of the kernel. Throws `overLimit(.memory)`.
+    public init(from inputCount: Int, extent: Double? = nil, to outputCount: Int, kernel: Kernel, pool: BufferPool) throws(ImageError) {
         precondition(inputCount > 0 && outputCount > 0)
-        let scale = Double(inputCount) / Double(outputCount)
+        let scale = (extent ?? Double(inputCount)) / Double(outputCount)
         let stretch = max(1, scale)
         let reach = kernel.support * stretch
         // No window is longer than what the kernel reaches, and one for each end that it falls on.
