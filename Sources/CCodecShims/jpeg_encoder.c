@@ -102,7 +102,9 @@ imgpipe_code imgpipe_jpeg_begin(
     jpeg->image_width = settings->width;
     jpeg->image_height = settings->height;
     jpeg->input_components = settings->color_space == IMGPIPE_JPEG_GRAY ? 1 : 3;
-    jpeg->in_color_space = settings->color_space == IMGPIPE_JPEG_GRAY ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg->in_color_space = settings->color_space == IMGPIPE_JPEG_GRAY ? JCS_GRAYSCALE
+        : settings->color_space == IMGPIPE_JPEG_YCBCR                 ? JCS_YCbCr
+                                                                      : JCS_RGB;
     jpeg_set_defaults(jpeg);
     jpeg_set_quality(jpeg, settings->quality, TRUE);
     if (jpeg->num_components == 3) {
@@ -117,6 +119,7 @@ imgpipe_code imgpipe_jpeg_begin(
     if (settings->progressive) jpeg_simple_progression(jpeg);
     jpeg->optimize_coding = settings->optimize || settings->progressive;
     jpeg->restart_in_rows = settings->restart_rows;
+    jpeg->raw_data_in = settings->planes != 0;
     jpeg_start_compress(jpeg, TRUE);
     return IMGPIPE_OK;
 }
@@ -141,6 +144,12 @@ imgpipe_code imgpipe_jpeg_write_rows(
         JSAMPROW row = (JSAMPROW)(uintptr_t)(rows + (size_t)i * row_bytes);
         jpeg_write_scanlines(&self->jpeg, &row, 1);
     }
+    return IMGPIPE_OK;
+}
+
+imgpipe_code imgpipe_jpeg_write_planes(imgpipe_jpeg_encoder *self, uint8_t **rows[3]) {
+    GUARD(self);
+    jpeg_write_raw_data(&self->jpeg, rows, (JDIMENSION)(self->jpeg.max_v_samp_factor * DCTSIZE));
     return IMGPIPE_OK;
 }
 

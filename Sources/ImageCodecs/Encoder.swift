@@ -73,6 +73,9 @@ public struct EncodeOptions: Sendable {
     public var background = Color.white
 
     public init() {}
+
+    /// JPEG: 4:2:0 halves the bytes of chroma twice; from quality 90 on people ask for more than it holds.
+    var chromaSubsampling: Subsampling { subsampling ?? (quality < 90 ? .s420 : .s444) }
 }
 
 /// What became of a picture beside the file.
@@ -140,6 +143,13 @@ public final class Encoder {
         return options.sample == nil ? try PNGReducer.reduced(rows, options, pool: pool) : (rows, .direct)
     }
 
+    /// Whether rows are such as a JPEG holds: YCbCr that need not be converted, planes with the subsampling asked for.
+    private static func isJPEGs(_ info: ImageInfo, _ options: EncodeOptions) -> Bool {
+        guard info.format.model == .ycbcr, !info.format.hasAlpha, info.format.sample == .uint8 else { return false }
+        // Turned, chroma that several pixels share would not lie right in every case.
+        return info.format.layout == .packed || (info.format.subsampling == options.chromaSubsampling && info.orientation == 1)
+    }
+
     /// The rows that a format takes of such a picture.
     private static func rowFormat(of options: EncodeOptions, for info: ImageInfo) -> PixelFormat {
         let model: ColorModel = info.format.model == .gray ? .gray : .rgb
@@ -147,6 +157,7 @@ public final class Encoder {
         // Rows that a filter has carried with more bits than the picture had go back to what holds it.
         let exactSample: SampleType = info.depth > 8 ? info.format.sample : .uint8
         switch options.format {
+        case .jpeg where isJPEGs(info, options): return info.format
         case .jpeg: return PixelFormat(model)
         case .webp: return PixelFormat(.rgb, alpha: alpha)
         case .png where options.paletteColors != nil: return PixelFormat(.rgb, alpha: alpha)

@@ -85,7 +85,8 @@ typedef struct imgpipe_jpeg_encoder imgpipe_jpeg_encoder;
 
 typedef struct {
     uint32_t width, height;
-    int color_space; /* of the rows: IMGPIPE_JPEG_GRAY, _RGB; written as gray or YCbCr */
+    int color_space; /* of the rows: IMGPIPE_JPEG_GRAY, _RGB, _YCBCR; written as gray or YCbCr */
+    int planes;      /* YCbCr comes as planes with these sampling factors, by write_planes */
     int quality;     /* 1..100 */
     int horizontal, vertical; /* luma sampling factors; chroma has 1 */
     int progressive, optimize;
@@ -99,6 +100,8 @@ imgpipe_code imgpipe_jpeg_begin(imgpipe_jpeg_encoder *, imgpipe_output, const im
 imgpipe_code imgpipe_jpeg_write_marker(imgpipe_jpeg_encoder *, int code, const uint8_t *bytes, size_t count);
 imgpipe_code imgpipe_jpeg_write_icc(imgpipe_jpeg_encoder *, const uint8_t *bytes, size_t count);
 imgpipe_code imgpipe_jpeg_write_rows(imgpipe_jpeg_encoder *, const uint8_t *rows, size_t row_bytes, uint32_t count);
+/* One row of MCUs: `rows[c]` are the addresses of 8 rows of chroma and 8 * vertical of luma, each of whole blocks. */
+imgpipe_code imgpipe_jpeg_write_planes(imgpipe_jpeg_encoder *, uint8_t **rows[3]);
 imgpipe_code imgpipe_jpeg_end(imgpipe_jpeg_encoder *);
 const char *imgpipe_jpeg_encoder_message(const imgpipe_jpeg_encoder *);
 

@@ -8,6 +8,8 @@ final class JPEGEncoder: RowSink {
     private let options: EncodeOptions
     private let pool: BufferPool
     private var rowBytes = 0
+    /// Where rows come as planes.
+    private var blocks: JPEGBlocks?
     /// Metadata that has no place in the file, and why.
     private(set) var leftOut: [String] = []
 
@@ -22,10 +24,6 @@ final class JPEGEncoder: RowSink {
 
     deinit { imgpipe_jpeg_encoder_free(jpeg) }
 
-    /// 4:2:0 halves the bytes of chroma twice; from quality 90 on people ask for more than it holds.
-    private var subsampling: Subsampling {
-        options.subsampling ?? (options.quality < 90 ? .s420 : .s444)
-    }
 
     func begin(_ info: ImageInfo, metadata: [MetadataRecord]) throws(ImageError) {
         guard max(info.width, info.height) <= Self.maximumSide else {
@@ -37,11 +35,13 @@ final class JPEGEncoder: RowSink {
             try pool.check(bytes: pixels * 2 * UInt64(info.format.channels))
         }
         rowBytes = info.rowBytes
+        let subsampling = options.chromaSubsampling
+        blocks = info.format.layout == .planar ? try JPEGBlocks(info, pool: pool) : nil
         // Dots per inch, 16 bits.
         func perInch(_ perMetre: UInt32) -> UInt16 { UInt16(clamping: (UInt64(perMetre) * 254 + 5000) / 10000) }
         var settings = imgpipe_jpeg_settings(
             width: info.width, height: info.height,
-            color_space: Int32(info.format.model == .gray ? IMGPIPE_JPEG_GRAY : IMGPIPE_JPEG_RGB),
+            color_space: Int32(Self.colorSpace(info.format.model)), planes: blocks == nil ? 0 : 1,
             quality: Int32(options.quality), horizontal: Int32(subsampling.horizontal),
             vertical: Int32(subsampling.vertical), progressive: options.isProgressive ? 1 : 0,
             optimize: options.optimizesTables ? 1 : 0, restart_rows: Int32(options.restartRows), density_x: perInch(info.density.x), density_y: perInch(info.density.y))
@@ -58,9 +58,22 @@ final class JPEGEncoder: RowSink {
         }
     }
 
+    private static func colorSpace(_ model: ColorModel) -> Int {
+        switch model {
+        case .gray: IMGPIPE_JPEG_GRAY
+        case .rgb: IMGPIPE_JPEG_RGB
+        case .ycbcr: IMGPIPE_JPEG_YCBCR
+        }
+    }
+
     func beginFrame(_ frame: Frame) throws(ImageError) {}
 
     func write(_ bands: RawSpan, rows: Int) throws(ImageError) {
+        if let blocks {
+            return try bands.withUnsafeBytes { (bytes) throws(ImageError) in
+                try blocks.take(bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), rows: rows, encode: writePlanes)
+            }
+        }
         try check(
             bands.withUnsafeBytes {
                 imgpipe_jpeg_write_rows(
@@ -68,7 +81,12 @@ final class JPEGEncoder: RowSink {
             })
     }
 
+    private func writePlanes(_ tables: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?>) throws(ImageError) {
+        try check(imgpipe_jpeg_write_planes(jpeg, tables))
+    }
+
     func end(trailingMetadata: [MetadataRecord]) throws(ImageError) {
+        try blocks?.finish(encode: writePlanes)
         try check(imgpipe_jpeg_end(jpeg))
         let late = trailingMetadata.filter { [.exif, .xmp, .iptc, .text].contains($0.type) }
         if !late.isEmpty { leftOut.append("metadata that came behind the pixels, which a JPEG has before them") }
