@@ -11,8 +11,8 @@ struct ImgDecode: FilterCommand {
         version: Version.text)
     static let writesStream = true
 
-    @Option(help: ArgumentHelp("What the pixels are to be: native (a JPEG as its YCbCr planes), gray, rgb or rgba. Without it a JPEG is RGB, and other files are native.", valueName: "kind"))
-    var pixels: Pixels?
+    @Option(help: ArgumentHelp("What the pixels are to be: native (as the file has them, a JPEG as its YCbCr planes), gray, rgb or rgba.", valueName: "kind"))
+    var pixels: Pixels = .native
     @Option(help: ArgumentHelp("Bits of a sample: native, 8 or 16.", valueName: "bits"))
     var depth: Depth = .native
     @Option(help: ArgumentHelp("Frames of an animation: all or first.", valueName: "which")) var frames: Frames = .all
@@ -38,7 +38,6 @@ struct ImgDecode: FilterCommand {
         var options = DecodeOptions()
         options.limits = try limitOptions.limits()
         switch pixels {
-        case nil: options.pixels = .packed
         case .native: options.pixels = .native
         case .gray: options.pixels = .gray
         case .rgb: options.pixels = .rgb

@@ -54,8 +54,13 @@ import Testing
         let piped = try place.sh("imgdecode \(name) | imgresize 90x70! | imgencode -f \(format.0) -q 85")
         let pool = BufferPool(limits: Limits())
         let source = try ByteSource(.open(reading: FilePath(place.url(name).path)), pool: pool)
-        let decoder = Decoder(pool: pool, options: DecodeOptions())
-        let resizer = try Resizer(try decoder.open(source), width: 90, height: 70, kernel: .lanczos3, pool: pool)
+        var decoding = DecodeOptions()
+        decoding.pixels = .native
+        let decoder = Decoder(pool: pool, options: decoding)
+        let rows = try decoder.open(source)
+        let resizer: any RowSource = PlanarResizer.takes(rows.info, width: 90, height: 70)
+            ? try PlanarResizer(rows, width: 90, height: 70, kernel: .lanczos3, pool: pool)
+            : try Resizer(rows, width: 90, height: 70, kernel: .lanczos3, pool: pool)
         var options = EncodeOptions()
         (options.format, options.quality) = (format.1, 85)
         let sink = MemorySink()
@@ -216,7 +221,7 @@ import Testing
             imgdecode --orient apply turned.jpg | imgencode -f pam | pamtopnm | cmp - upright.ppm && echo decode
             imgdecode --orient ignore turned.jpg | imgencode -f pam | pamtopnm > ignored.ppm
             djpeg turned.jpg | cmp - ignored.ppm && echo ignore
-            imgdecode turned.jpg | imgresize 80 | imgencode -f pam | pamtopnm > ours.ppm
+            imgdecode --pixels rgb turned.jpg | imgresize 80 | imgencode -f pam | pamtopnm > ours.ppm
             imgdecode upright.ppm | imgresize 80 | imgencode -f pam | pamtopnm > theirs.ppm
             pamarith -difference ours.ppm theirs.ppm | pamsumm -max -brief
             imgdecode turned.jpg | imgresize 80 | imgencode > small.jpg

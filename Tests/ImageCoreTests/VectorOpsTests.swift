@@ -136,6 +136,16 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 15, 16, 17, 100])
+    func planesBecomePixelsAlike(_ count: Int) {
+        let planes = (0..<3).map { c in (0..<count).map { UInt8(truncatingIfNeeded: 3 * $0 + c) } }
+        Self.expectAlike("interleave3") { ops in
+            var pixels = [UInt8](repeating: 0, count: 3 * count)
+            ops.interleave3(planes[0], planes[1], planes[2], &pixels, count)
+            return pixels
+        }
+    }
+
     private func withRows(_ rows: [[Float]], _ body: (UnsafePointer<UnsafePointer<Float>?>) -> Void) {
         let copies = rows.map { row in
             let copy = UnsafeMutablePointer<Float>.allocate(capacity: row.count)

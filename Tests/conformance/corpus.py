@@ -36,8 +36,8 @@ from pixelstream import StreamError, pictures
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ADDRESS_SPACE = 1600000 * 1024
 SECONDS = 60
-# Grey stays grey: made RGB, it would go through its profile first.
-OPTIONS = {"jpeg": [], "png": [], "webp": ["--pixels", "rgba"], "other": []}
+# Grey stays grey: made RGB, it would go through its profile first. JPEGs of colour are asked for as RGB.
+OPTIONS = {"jpeg": ["--pixels", "rgb"], "jpeg, grey": [], "png": [], "webp": ["--pixels", "rgba"], "other": []}
 REFUSED = {"partial", "reject", "reject-or-partial", "valid-unsupported"}
 ACCEPTED = {"ok", "ok-warn"}
 OPEN = {"disagree", "limit"}
@@ -47,6 +47,11 @@ COLUMNS = ["equal", "equal (frame 1)", "refused as expected", "refused as damage
 # What one run of imgdecode on one file came to: status (-1: not by itself), lines on standard error, the picture that
 # came, and what is wrong with the stream (None: nothing).
 Outcome = collections.namedtuple("Outcome", "status messages picture broken")
+
+
+def kind(row):
+    """What a file is, as far as it decides what is asked of imgdecode."""
+    return "jpeg, grey" if row["format"] == "jpeg" and row["px_kind"].split()[1:2] == ["P5"] else row["format"]
 
 
 def read_manifest(corpus):
@@ -123,7 +128,7 @@ def decode_one(tool, corpus, row):
     """Runs imgdecode on one file and judges nothing. Pixels are kept of the first frame only."""
     found, broken = [], None
     with tempfile.TemporaryFile() as errors:
-        process, timer = start(tool, corpus, OPTIONS[row["format"]] + ["--", row["path"]], errors)
+        process, timer = start(tool, corpus, OPTIONS[kind(row)] + ["--", row["path"]], errors)
         try:
             found += pictures(process.stdout, keep_frames=1)
             broken = f"{len(found)} pictures in the stream" if len(found) != 1 else None
@@ -232,7 +237,7 @@ def judge_batch(tool, corpus, rows):
     with tempfile.TemporaryFile() as names:
         names.write(b"".join(path + b"\0" for path in found))
         names.seek(0)
-        process, timer = start(tool, corpus, OPTIONS[rows[0]["format"]] + ["--files0-from=-"], subprocess.DEVNULL, names)
+        process, timer = start(tool, corpus, OPTIONS[kind(rows[0])] + ["--files0-from=-"], subprocess.DEVNULL, names)
         try:
             for picture in pictures(process.stdout, keep_frames=1):
                 if picture.failure:
@@ -256,8 +261,8 @@ def judge_all(tool, corpus, rows):
     """Each file's column, reason (of wrong ones) and messages (of those decoded alone), by path. What does not come right
     in a batch is decoded again alone, and judged by that."""
     results = {}
-    for format_name in OPTIONS:
-        batch = [row for row in rows if row["format"] == format_name and batchable(row)]
+    for kind_name in OPTIONS:
+        batch = [row for row in rows if kind(row) == kind_name and batchable(row)]
         judged = judge_batch(tool, corpus, batch) if batch else {}
         results.update((path, (*verdict, [])) for path, verdict in judged.items() if verdict[0] != "wrong")
     for row in rows:

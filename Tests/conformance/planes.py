@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""JPEGs as planes: imgdecode hands on the file's own, and what a later filter makes of them.
+
+usage: planes.py [--bin DIR]
+
+`imgdecode X.jpg | imgencode -f pam` gives djpeg's pixels, bit for bit, for every JPEG of the corpus that decodes. And photographs
+that have all their chroma, encoded as 4:2:0, reduced and encoded again: the way through planes is no worse than that through RGB, both
+against the reduction of the original, in PSNR of RGB samples. Chroma of the first is resampled once instead of twice: measured, 0.00 to
+0.40 dB better. 0.01 dB are left to other versions of the libraries.
+"""
+import hashlib
+import os
+import subprocess
+import tempfile
+
+from corpus import read_manifest
+from harness import Results, find_corpus, frames, picture, psnr, shell, take_tools
+
+CHANCE = 0.01
+
+
+def check_corpus(results, corpus):
+    rows = [row for row in read_manifest(corpus)
+            if row["format"] == "jpeg" and row["expect"] == "ok" and row["px_kind"].split()[1] == "P6" and row["channels"] == "3"]
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "names"), "wb") as file:
+            file.write(b"".join(row["path"].encode() + b"\0" for row in rows))
+        subprocess.run(["sh", "-c", f"imgdecode --orient ignore --files0-from={folder}/names | imgencode -f pam -o '{folder}/%i.pam'"],
+                       cwd=corpus, check=True)
+        for number, row in enumerate(rows, 1):
+            with open(os.path.join(folder, f"{number}.pam"), "rb") as file:
+                pixels = file.read().partition(b"ENDHDR\n")[2]
+            results.check(hashlib.sha256(pixels).hexdigest() == row["px_sha256"], f"{row['path']}: not djpeg's pixels")
+    print(f"{len(rows)} JPEGs as planes beside djpeg")
+
+
+def check_photographs(results):
+    names = subprocess.run("dpkg --listfiles mate-backgrounds | grep '/nature/.*[.]jpg$' | head -n 4", shell=True, stdout=subprocess.PIPE,
+                           text=True, check=True).stdout.split()
+    with tempfile.TemporaryDirectory() as folder:
+        source, original = os.path.join(folder, "in.jpg"), os.path.join(folder, "original.png")
+        for name in names:
+            # A half of the photograph has all its chroma: the original of a new JPEG, whose chroma is a quarter.
+            shell('imgdecode --pixels rgb "$1" | imgresize 50% | imgencode --compression 1 -o "$2"', name, original)
+            shell('imgdecode "$1" | imgencode -q 92 --subsampling 420 -o "$2"', original, source)
+            for geometry in ("50%", "400", "33%", "20%"):
+                expected = frames(picture(f'imgdecode "$1" | imgresize {geometry}', original))[0]
+                for options in ("-q 85", "-q 92"):
+                    quality = {}
+                    for pixels in ("native", "rgb"):
+                        script = f'imgdecode --pixels {pixels} "$1" | imgresize {geometry} | imgencode {options} | imgdecode --pixels rgb'
+                        quality[pixels] = psnr(frames(picture(script, source))[0], expected)
+                    results.check(quality["native"] >= quality["rgb"] - CHANCE,
+                                  f"{name} {geometry} {options}: {quality['native']:.3f} dB as planes, {quality['rgb']:.3f} as RGB")
+                    print(f"{os.path.basename(name)} {geometry} {options}: {quality['native']:.2f}, {quality['native'] - quality['rgb']:+.3f} dB")
+
+
+def main():
+    take_tools("JPEGs as planes")
+    corpus, results = find_corpus(), Results()
+    if corpus:
+        check_corpus(results, corpus)
+    else:
+        results.skipped += 1
+    check_photographs(results)
+    results.end()
+
+
+if __name__ == "__main__":
+    main()
