@@ -2,6 +2,7 @@
 # make demo       sets up, builds, and runs the pipeline on a photograph
 # make check      sets up, builds, and runs the tests
 # make check-all  the same, and the tests that take minutes
+# make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean
 
@@ -37,6 +38,14 @@ check:
 check-all: check
 	scripts/check-all
 
+# pyvips comes from PyPI, with the libvips that it was built with.
+bench:
+	scripts/install-packages build bench
+	$(MAKE) bin
+	[ -x .build-bench/bin/python3 ] || /usr/bin/python3 -m venv .build-bench
+	.build-bench/bin/pip install --quiet pyvips pyvips-binary
+	/usr/bin/python3 Benchmarks/bench.py --out .build-bench --pyvips .build-bench/bin/python3 $(if $(QUICK),--quick)
+
 install: bin
 	mkdir -p $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(TOOLS:%=bin/%) $(DESTDIR)$(PREFIX)/bin/
@@ -48,4 +57,4 @@ install: bin
 clean:
 	rm -rf .build bin
 
-.PHONY: all bin demo check check-all install clean
+.PHONY: all bin demo check check-all bench install clean

@@ -186,14 +186,14 @@ def check_pipelines(score, folder, photographs, environment):
 # -- 2. Pixels
 
 def our_pixels(p, environment):
-    """Pixels of `imgdecode | imgresize`, 0...255, height x width x 3, over white; and what they came as."""
-    decoder = subprocess.Popen(["imgdecode", "--", p.path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment)
-    resizer = subprocess.Popen(["imgresize", str(WIDTH)], stdin=decoder.stdout, stdout=subprocess.PIPE, env=environment)
-    decoder.stdout.close()
-    with resizer.stdout:
-        (picture,) = pictures(resizer.stdout)
-    if decoder.wait() or resizer.wait() or picture.failure:
-        raise StreamError(f"status {decoder.returncode} and {resizer.returncode}")
+    """Pixels of `imgdecode | imgresize`, 0...255, height x width x 3, over white; and what they came as. Through PAM, which makes RGB of
+    YCbCr and leaves other samples as they are."""
+    script = f'imgdecode -- "$1" | imgresize {WIDTH} | imgencode -f pam | imgdecode'
+    process = subprocess.Popen(["sh", "-c", script, "sh", p.path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment)
+    with process.stdout:
+        (picture,) = pictures(process.stdout)
+    if process.wait() or picture.failure:
+        raise StreamError(f"status {process.returncode}")
     return over_white(picture), f"{picture.channels} x {8 * picture.info.sample} bit"
 
 
