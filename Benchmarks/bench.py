@@ -103,6 +103,7 @@ def table(results):
     lines = ["| case | tool | wall ms | processor ms | MiB | of the first peer's time |", "|---|---|---:|---:|---:|---:|"]
     for title, rows in results:
         for name, wall, processors, memory, ratio in rows:
+            name = name.replace("|", "\\|")
             lines.append(f"| {title} | {name} | {wall:.0f} | {processors:.0f} | {memory:.0f} | {ratio:.2f} |")
             title = ""
     return "\n".join(lines) + "\n"
