@@ -63,16 +63,15 @@ public final class Weights {
         _ taps: UnsafeMutablePointer<Float>, _ window: ClosedRange<Int>, from samples: ClosedRange<Int>, center: Double,
         stretch: Double, kernel: Kernel
     ) {
-        func weight(_ i: Int) -> Double { kernel((Double(i) + 0.5 - center) / stretch) }
-        var (before, after, sum) = (0.0, 0.0, 0.0)
-        for i in samples.lowerBound..<max(samples.lowerBound, window.lowerBound) { before += weight(i) }
-        for i in min(samples.upperBound, window.upperBound)..<samples.upperBound { after += weight(i + 1) }
-        for i in window {
-            var tap = weight(i)
-            if i == window.lowerBound { tap += before }
-            if i == window.upperBound { tap += after }
+        for i in 0..<window.count { taps[i] = 0 }
+        var (tap, place, sum) = (0.0, window.lowerBound, 0.0)
+        kernel.forEach(from: (Double(samples.lowerBound) + 0.5 - center) / stretch, step: 1 / stretch, count: samples.count) { number, weight in
+            let i = min(max(samples.lowerBound + number, window.lowerBound), window.upperBound)
+            // What lies outside is added to the edge in Double.
+            tap = i == place ? tap + weight : weight
+            place = i
             taps[i - window.lowerBound] = Float(tap)
-            sum += tap
+            sum += weight
         }
         for i in 0..<window.count { taps[i] = Float(Double(taps[i]) / sum) }
     }
