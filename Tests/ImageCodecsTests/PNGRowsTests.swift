@@ -76,6 +76,22 @@ import Testing
         #expect(taken > 5 && refused > 20, "\(taken) taken, \(refused) refused")
     }
 
+    /// Headers of zlib that RFC 1950 allows no PNG: a dictionary, a window of 64 KiB, their check bits right.
+    @Test(arguments: [[0x78, 0x20], [0x88, 0x1c]] as [[UInt8]])
+    func headsOfStreamsThatNoPNGHasAreRefused(_ head: [UInt8]) throws {
+        var random = Random(state: 5)
+        let file = Self.file(&random, Self.types[2], filter: 0)
+        let ihdr = Array(file[..<33])
+        let (width, height) = (Int(ihdr[19]), Int(ihdr[23]))
+        var stream = deflated([UInt8](repeating: 0, count: height * (3 * width + 1)))!
+        let plain = ihdr + chunk("IDAT", stream) + chunk("IEND", [])
+        #expect(try Self.decode(plain, byLibpng: false).frames.count == 1)
+        stream.replaceSubrange(0..<2, with: head)
+        if head[1] & 0x20 != 0 { stream.insert(contentsOf: [0, 0, 0, 1], at: 2) }
+        let bytes = ihdr + chunk("IDAT", stream) + chunk("IEND", [])
+        for byLibpng in [false, true] { #expect(throws: ImageError.self) { try Self.decode(bytes, byLibpng: byLibpng) } }
+    }
+
     /// Puts the checksums of chunks right, as far as chunks can be followed.
     private static func repair(_ file: inout [UInt8]) {
         var at = 8

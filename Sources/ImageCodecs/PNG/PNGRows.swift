@@ -31,6 +31,10 @@ final class PNGRows {
 
     /// Rows that are unfiltered together.
     static let groupRows = 4
+    private static let wideRowBytes = 4 << 20
+    private var rowsAtOnce = 1
+    /// The first two bytes of the compressed stream, as they come.
+    private var streamHead: [UInt8] = []
     /// Bytes that kernels may read behind a row.
     private static let slackBytes = 8
 
@@ -47,7 +51,10 @@ final class PNGRows {
         rowBytes = info.rowBytes
         pixelBytes = info.format.rowBytes(width: 1)
         isWide = info.format.sample == .uint16
-        filtered = HeldBuffer(try pool.lease(Self.groupRows * (rowBytes + 1) + Self.slackBytes))
+        // Rows of many megabytes go one by one.
+        rowsAtOnce = rowBytes > Self.wideRowBytes ? 1 : min(Self.groupRows, Int(info.height))
+        streamHead = []
+        filtered = HeldBuffer(try pool.lease(rowsAtOnce * (rowBytes + 1) + Self.slackBytes))
         let above = HeldBuffer(try pool.lease(rowBytes + Self.slackBytes))
         above.start.initializeMemory(as: UInt8.self, repeating: 0, count: rowBytes)
         self.above = above
@@ -67,7 +74,7 @@ final class PNGRows {
         var previous = UnsafePointer(above)
         var done = 0
         while done < count {
-            let group = min(Self.groupRows, count - done)
+            let group = min(rowsAtOnce, count - done)
             try inflate(to: filtered, byteCount: group * stride)
             for row in 0..<group where filtered[row * stride] > 4 { throw .damaged("bad adaptive filter value", atByte: position) }
             let output = target + done * rowBytes
@@ -116,6 +123,7 @@ final class PNGRows {
         let available = min(source.waitingCount, chunkLeft)
         var (taken, given): (UInt32, UInt32) = (0, 0)
         let result = imgpipe_inflate(inflater, input, UInt32(available), &taken, target, UInt32(clamping: byteCount), &given)
+        if streamHead.count < 2 { try checkHead(UnsafeBufferPointer(start: input, count: Int(taken))) }
         try take(Int(taken))
         switch result {
         case IMGPIPE_INFLATE_END: hasStreamEnded = true
@@ -128,6 +136,14 @@ final class PNGRows {
             }
         }
         return Int(given)
+    }
+
+    /// What ISA-L lets pass in zlib's header, RFC 1950 2.2: a window of more than 32 KiB, and a preset dictionary, which no PNG has.
+    private func checkHead(_ taken: UnsafeBufferPointer<UInt8>) throws(ImageError) {
+        streamHead += taken.prefix(2 - streamHead.count)
+        guard streamHead.count == 2 else { return }
+        if streamHead[0] >> 4 > 7 { throw .damaged("IDAT: invalid window size", atByte: position) }
+        if streamHead[1] & 0x20 != 0 { throw .damaged("IDAT: missing LZ dictionary", atByte: position) }
     }
 
     /// Has some bytes wait.

@@ -23,7 +23,7 @@ public final class Sharpener: RowSource {
     public var metadata: [MetadataRecord] { source.metadata }
     public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
-    /// `source`: packed grey or RGB, alpha straight or none. `amount`: 0 changes nothing; 0.5 is mild, 2 strong.
+    /// `source`: packed, alpha straight or none. `amount`: 0 changes nothing; 0.5 is mild, 2 strong.
     public init(_ source: any RowSource, amount: Double, isLinear: Bool = false, pool: BufferPool) throws(ImageError) {
         precondition(source.info.format.layout == .packed && source.info.format.alpha != .premultiplied)
         self.source = source
