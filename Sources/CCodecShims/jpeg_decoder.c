@@ -201,8 +201,27 @@ static int color_space_of(J_COLOR_SPACE space) {
     }
 }
 
-imgpipe_code imgpipe_jpeg_read_header(
-    imgpipe_jpeg_decoder *self, imgpipe_input input,
+/* Sides of a block of samples: 8, or less where the inverse DCT is to scale down. The names changed with libjpeg 7's interface, which
+   libjpeg-turbo can be built with. */
+#if JPEG_LIB_VERSION >= 70
+#define BLOCK_COLUMNS(component) ((component)->DCT_h_scaled_size)
+#define BLOCK_ROWS(component) ((component)->DCT_v_scaled_size)
+#define LEAST_BLOCK_ROWS(jpeg) ((jpeg)->min_DCT_v_scaled_size)
+#else
+#define BLOCK_COLUMNS(component) ((component)->DCT_scaled_size)
+#define BLOCK_ROWS(component) ((component)->DCT_scaled_size)
+#define LEAST_BLOCK_ROWS(jpeg) ((jpeg)->min_DCT_scaled_size)
+#endif
+
+static void tell_sampling(const struct jpeg_decompress_struct *jpeg, imgpipe_jpeg_header *header) {
+    for (int i = 0; i < jpeg->num_components && i < 4; i++) {
+        const jpeg_component_info *component = &jpeg->comp_info[i];
+        header->horizontal[i] = component->h_samp_factor * BLOCK_COLUMNS(component);
+        header->vertical[i] = component->v_samp_factor * BLOCK_ROWS(component);
+    }
+}
+
+imgpipe_code imgpipe_jpeg_read_header(    imgpipe_jpeg_decoder *self, imgpipe_input input,
     int (*marker)(void *context, int code, const uint8_t *bytes, size_t count), int max_scans,
     imgpipe_jpeg_header *header) {
     self->failure = IMGPIPE_OK;
@@ -230,15 +249,23 @@ imgpipe_code imgpipe_jpeg_read_header(
     }
     for (int i = 0; i < jpeg->num_components; i++) {
         const jpeg_component_info *component = &jpeg->comp_info[i];
-        if (i < 4) {
-            header->horizontal[i] = component->h_samp_factor;
-            header->vertical[i] = component->v_samp_factor;
-        }
         /* Blocks rounded up to whole MCUs, as jdcoefct.c reserves them. */
         uint64_t across = (component->width_in_blocks + (uint64_t)component->h_samp_factor) * DCTSIZE;
         uint64_t down = (component->height_in_blocks + (uint64_t)component->v_samp_factor) * DCTSIZE;
         header->coefficient_bytes += across * down * sizeof(JCOEF);
     }
+    tell_sampling(jpeg, header);
+    return IMGPIPE_OK;
+}
+
+imgpipe_code imgpipe_jpeg_scale(imgpipe_jpeg_decoder *self, int denominator, imgpipe_jpeg_header *header) {
+    GUARD(self);
+    self->jpeg.scale_num = 1;
+    self->jpeg.scale_denom = (unsigned)denominator;
+    jpeg_calc_output_dimensions(&self->jpeg);
+    header->width = self->jpeg.output_width;
+    header->height = self->jpeg.output_height;
+    tell_sampling(&self->jpeg, header);
     return IMGPIPE_OK;
 }
 
@@ -276,7 +303,7 @@ imgpipe_code imgpipe_jpeg_read_rows(
 imgpipe_code imgpipe_jpeg_read_planes(imgpipe_jpeg_decoder *self, uint8_t **rows[3], uint32_t *done) {
     *done = 0;
     GUARD(self);
-    *done = jpeg_read_raw_data(&self->jpeg, rows, (JDIMENSION)(self->jpeg.max_v_samp_factor * DCTSIZE));
+    *done = jpeg_read_raw_data(&self->jpeg, rows, (JDIMENSION)(self->jpeg.max_v_samp_factor * LEAST_BLOCK_ROWS(&self->jpeg)));
     return IMGPIPE_OK;
 }
 

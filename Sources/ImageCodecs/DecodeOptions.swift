@@ -30,12 +30,20 @@ public struct DecodeOptions: Sendable {
     public var carriesFile = false
     /// Of an animation only the first frame.
     public var takesFirstFrameOnly = false
+    /// The size that a later stage will ask for: a decoder may scale down where each side is left twice that at least.
+    public var target: Geometry?
     public var limits = Limits()
 
     /// PNG: libpng reads all rows. For tests, whose oracle it is.
     package var usesLibpngAlone = false
 
     public init() {}
+
+    /// The size of the rows of `info`, at its full size, that a later stage will want; nil where none was said, and for a size over the limit,
+    /// which is that stage's to refuse.
+    func targetSize(of info: ImageInfo) -> (width: UInt32, height: UInt32)? {
+        try? target?.size(of: info, limits: limits)
+    }
 
     /// The format that rows of `format` are to be converted to.
     public func format(from format: PixelFormat) -> PixelFormat {

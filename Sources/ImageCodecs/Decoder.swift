@@ -52,7 +52,7 @@ public final class Decoder {
         // An animation is more than its first frame, and a picture that is not turned is not what others show.
         let isAnimated = (format == .png && png.isAnimated) || (format == .webp && webp.isAnimated && options.takesFirstFrameOnly)
         let isLeftTurned = options.orientation == .ignore && (first.metadata[.exif].flatMap(Exif.orientation) ?? 1) != 1
-        if isAnimated || isLeftTurned { return true }
+        if isAnimated || isLeftTurned || before.isScaled { return true }
         if format == .jpeg && jpeg.changesColors { return true }
         return colored !== first || before.orientation != after.orientation || after.depth < before.depth
             || (after.format.model == .gray && before.format.model != .gray) || (before.format.hasAlpha && !after.format.hasAlpha)

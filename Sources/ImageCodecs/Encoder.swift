@@ -97,8 +97,9 @@ public final class Encoder {
         (self.options, self.pool) = (options, pool)
     }
 
-    /// Reads all of `picture` and writes it upright to `sink`, not yet committed.
+    /// Reads all of `picture` and writes it upright to `sink`, not yet committed. Throws `usage` for a picture that a decoder has scaled down.
     public func encode(_ picture: any RowSource, to sink: any ByteSink) throws(ImageError) -> EncodeReport {
+        if picture.info.isScaled { throw .usage("the picture was decoded smaller, and no imgresize came after; leave out imgdecode's --for") }
         let isAnimated = picture.info.frames != 1 && options.format == .webp
         let first = isAnimated ? nil : FirstFrame(picture, pool: pool)
         let rows = try prepared(first ?? picture)

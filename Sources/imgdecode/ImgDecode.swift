@@ -15,6 +15,8 @@ struct ImgDecode: FilterCommand {
     var pixels: Pixels = .native
     @Option(help: ArgumentHelp("Bits of a sample: native, 8 or 16.", valueName: "bits"))
     var depth: Depth = .native
+    @Option(name: .customLong("for"), help: ArgumentHelp("The size that imgresize will be asked for: a JPEG or WebP that is much larger is decoded smaller, which is faster. The result keeps its size.", valueName: "geometry"))
+    var target: String?
     @Option(help: ArgumentHelp("Frames of an animation: all or first.", valueName: "which")) var frames: Frames = .all
     @Option(help: ArgumentHelp("keep (an ICC profile goes along) or srgb (samples are made sRGB, and the profile is gone).", valueName: "what"))
     var color: ColorChoice = .keep
@@ -44,6 +46,10 @@ struct ImgDecode: FilterCommand {
         case .rgba: options.pixels = .rgba
         }
         options.orientation = orient == .keep ? .keep : orient == .apply ? .apply : .ignore
+        options.target = try target.map { (text) throws(ImageError) in
+            guard let geometry = Geometry(text) else { throw .usage("--for \(Console.printable(FilePath(argument: text).bytes)) is no geometry; see imgresize --help") }
+            return geometry
+        }
         options.takesFirstFrameOnly = frames == .first
         options.convertsToSRGB = color == .srgb
         options.carriesFile = carryFile

@@ -38,7 +38,11 @@ struct ImgResize: FilterCommand {
             isLinear: linear, sharpening: sharpen, limits: limits, pool: pool)
         let writer = StreamWriter(.standardOutput)
         let stream = try StreamFilter(console, limits: limits, pool: pool)
-        try stream.run(writesStream: true) { (source, _, _) throws(ImageError) in
+        try stream.run(writesStream: true) { (source, name, _) throws(ImageError) in
+            if try resizing.missesDetail(of: source.info) {
+                let subject = name.isEmpty ? Array("standard input".utf8) : name
+                console.say("warning: imgdecode --for was given a smaller size; detail is missing", subject: subject)
+            }
             try transfer(from: try resizing.resized(source), to: writer, pool: pool)
         } failed: { (failure) throws(ImageError) in
             try writer.fail(failure)

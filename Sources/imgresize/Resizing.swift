@@ -13,11 +13,18 @@ struct Resizing {
     let limits: Limits
     let pool: BufferPool
 
+    /// Whether the decoder has scaled the picture down to less than is asked for.
+    func missesDetail(of info: ImageInfo) throws(ImageError) -> Bool {
+        guard info.isScaled, crop == nil else { return false }
+        let size = try geometry.size(of: info, limits: limits)
+        return size.width > info.width || size.height > info.height
+    }
+
     func resized(_ source: any RowSource) throws(ImageError) -> any RowSource {
         var rows = try cropped(source)
         let info = rows.info
         let size = try geometry.size(of: info, limits: limits)
-        if size != (info.width, info.height) {
+        if size != (info.width, info.height) || info.isScaled {
             rows = try resized(rows, width: size.width, height: size.height)
             // Turning holds the picture: it is done here when the picture has become smaller, and else left to who comes after.
             if UInt64(size.width) * UInt64(size.height) <= UInt64(info.width) * UInt64(info.height) { rows = try upright(rows, pool: pool) }
@@ -57,6 +64,7 @@ struct Resizing {
 
     private func cropped(_ source: any RowSource) throws(ImageError) -> any RowSource {
         guard let crop else { return source }
+        if source.info.isScaled { throw .usage("--crop needs the whole picture: leave out imgdecode's --for") }
         let size = source.info.uprightSize
         guard let region = crop.clipped(toWidth: size.width, height: size.height) else {
             throw .usage("--crop lies outside of \(size.width) x \(size.height)")

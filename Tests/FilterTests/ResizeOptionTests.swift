@@ -32,6 +32,20 @@ import Testing
         #expect(outcome.status == 0, "\(outcome.text)\(outcome.errors)")
     }
 
+    /// What was decoded smaller is resized, or refused: never written at a size that nobody asked for.
+    @Test func picturesDecodedSmallerAreOnlyForResizing() throws {
+        let sizes = try place.sh("imgdecode --for 40 photo.jpg | imgresize 40 | imgencode -f pam | pamfile; imgdecode --for 40 photo.jpg | imgresize 100% | imgencode -f pam | pamfile")
+        #expect(sizes.text.contains(" 40 by 25 ") && sizes.text.contains(" 320 by 200 "), "\(sizes.text)\(sizes.errors)")
+        #expect(sizes.errors.contains("imgresize: photo.jpg: warning: imgdecode --for was given a smaller size; detail is missing\n"), "\(sizes.errors)")
+        let encoded = try place.sh("imgdecode --for 40 photo.jpg | imgencode -o out.jpg")
+        #expect(encoded.status == 64 && encoded.errors.contains("imgencode: photo.jpg: the picture was decoded smaller"), "\(encoded.errors)")
+        #expect(place.bytes("out.jpg") == nil)
+        let cropped = try place.sh("imgdecode --for 40 photo.jpg | imgresize 40 --crop 10x10+0+0 | imgencode -o out.jpg")
+        #expect(cropped.status == 64 && cropped.errors == "imgresize: photo.jpg: --crop needs the whole picture: leave out imgdecode's --for\n", "\(cropped.errors)")
+        let wrong = try place.sh("imgdecode --for 40y photo.jpg | imgresize 40 | imgencode -o out.jpg")
+        #expect(wrong.status == 64 && wrong.errors == "imgdecode: --for 40y is no geometry; see imgresize --help\n", "\(wrong.errors)")
+    }
+
     @Test(arguments: [
         ("center", 30, 0), ("north", 30, 0), ("south", 30, 0), ("east", 60, 0), ("west", 0, 0), ("northwest", 0, 0), ("southeast", 60, 0),
     ])

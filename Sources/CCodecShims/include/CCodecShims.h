@@ -42,7 +42,7 @@ typedef struct {
     uint32_t width, height;
     int color_space;                /* IMGPIPE_JPEG_...; 0 for others */
     int components;
-    int horizontal[4], vertical[4]; /* sampling factors */
+    int horizontal[4], vertical[4]; /* samples that a row of MCUs holds of one MCU, across and down: 8 x the sampling factor, unscaled */
     int progressive;                /* or any other kind that has several scans: held whole */
     int adobe;                      /* an Adobe marker: CMYK is inverted */
     int density_unit;               /* 0 none, 1 per inch, 2 per centimetre */
@@ -59,6 +59,10 @@ imgpipe_code imgpipe_jpeg_read_header(
     imgpipe_jpeg_decoder *, imgpipe_input, int (*marker)(void *context, int code, const uint8_t *bytes, size_t count),
     int max_scans, imgpipe_jpeg_header *);
 
+/* Before start: pixels are to be as many times as coarse, 2, 4 or 8 (or 1), by a smaller inverse DCT. Sides are rounded up, and the last
+   column and row lie partly outside of the picture. Chroma keeps more of its samples: `header` tells the sampling and the sides anew. */
+imgpipe_code imgpipe_jpeg_scale(imgpipe_jpeg_decoder *, int denominator, imgpipe_jpeg_header *header);
+
 /* Rows as gray, RGB or CMYK; with `planes` the components as they are, a band of them at a time. */
 imgpipe_code imgpipe_jpeg_start(imgpipe_jpeg_decoder *, int color_space, int planes);
 
@@ -66,7 +70,7 @@ imgpipe_code imgpipe_jpeg_start(imgpipe_jpeg_decoder *, int color_space, int pla
 imgpipe_code imgpipe_jpeg_read_rows(
     imgpipe_jpeg_decoder *, uint8_t *rows, size_t row_bytes, uint32_t count, uint32_t *done);
 
-/* One row of MCUs as planes: `rows[c]` are the addresses of vertical[c] * 8 rows, each of whole blocks. */
+/* One row of MCUs as planes: `rows[c]` are the addresses of vertical[c] rows, each of whole MCUs. */
 imgpipe_code imgpipe_jpeg_read_planes(imgpipe_jpeg_decoder *, uint8_t **rows[3], uint32_t *done);
 
 /* Reads on to EOI. */

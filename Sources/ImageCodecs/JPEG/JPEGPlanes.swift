@@ -27,11 +27,11 @@ final class JPEGPlanes {
         subsampling = Self.subsampling(header)!
         width = Int(header.width)
         chromaWidth = (width + subsampling.horizontal - 1) / subsampling.horizontal
-        mcuRows = Int(header.vertical.0) * 8
+        mcuRows = Int(header.vertical.0)
         taken = mcuRows
-        let chromaRows = mcuRows / subsampling.vertical
+        let chromaRows = Int(header.vertical.1)
         // libjpeg writes whole blocks, and whole MCUs of them.
-        let mcuColumns = Int(header.horizontal.0) * 8
+        let mcuColumns = Int(header.horizontal.0)
         let lumaStride = (width + mcuColumns - 1) / mcuColumns * mcuColumns
         let chromaStride = lumaStride / subsampling.horizontal
         buffer = try pool.lease(mcuRows * lumaStride + 2 * chromaRows * chromaStride)

@@ -4,15 +4,17 @@ import ImageCore
 
 /// WebP through libwebp: lossy, lossless, alpha; an animation's frames composed to the whole canvas by libwebpdemux.
 ///
-/// The format needs its bytes whole, and the picture too: both are leased, and so counted in the memory limit.
+/// Its bytes are held whole, and the picture too: both are leased, and so counted in the memory limit.
 public final class WebPDecoder: RowSource {
     private let pool: BufferPool
     private let options: DecodeOptions
     private var file: HeldBuffer?
-    private var picture: HeldBuffer?
+    private var still: WebPStill?
     private var animation: WebPAnimation?
     private var framesLeft: UInt32 = 0
     private var rowsLeft = 0
+    /// Rows of the frame that are decoded, from the first on.
+    private var readyRows = 0
 
     public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
     public private(set) var metadata: [MetadataRecord] = []
@@ -54,10 +56,11 @@ public final class WebPDecoder: RowSource {
             try options.limits.check(.memory, 2 * canvas + UInt64(file.count))
             animation = try WebPAnimation(start, file.count)
         } else {
+            if features.scalesEvenly { scaleDown() }
             // libwebp holds a lossless picture once more, as it decodes it.
-            let own = features.format == Self.losslessFormat ? UInt64(features.width) * UInt64(features.height) * 4 : 0
+            let own = features.isLossless ? UInt64(features.width) * UInt64(features.height) * 4 : 0
             try options.limits.check(.memory, own + UInt64(info.byteCount(rows: Int(info.height)) + file.count))
-            picture = try decode(start, file.count)
+            still = try WebPStill(start, file.count, info: info, pool: pool)
             info.frames = 1
         }
         framesLeft = info.frames
@@ -66,13 +69,27 @@ public final class WebPDecoder: RowSource {
         return self
     }
 
-    /// WebPBitstreamFeatures.format.
-    private static let losslessFormat: Int32 = 2
+    /// Has the picture come four times as large as what a later stage wants, where it is larger: libwebp takes means, which dull what is
+    /// only little coarser (Tests/conformance/scaled.py).
+    private func scaleDown() {
+        guard let size = options.targetSize(of: info) else { return }
+        var (width, height) = (UInt64(size.width) * 4, UInt64(size.height) * 4)
+        guard width < info.width && height < info.height else { return }
+        // A size that would be taken for an inverse DCT's is for a picture that this divides evenly.
+        func scaled() -> ImageInfo {
+            var info = info
+            (info.width, info.height) = (UInt32(width), UInt32(height))
+            return info
+        }
+        while scaled().extent != (Double(width), Double(height)) { (width, height) = (width + 2, height + 2) }
+        info = scaled()
+    }
 
     private func release() {
         animation = nil
+        // It reads the file's bytes.
+        still = nil
         file = nil
-        picture = nil
     }
 
     /// The bytes that the RIFF header states, which must all be there. Grows with what really comes.
@@ -95,21 +112,6 @@ public final class WebPDecoder: RowSource {
         }
     }
 
-    private func decode(_ start: UnsafePointer<UInt8>, _ count: Int) throws(ImageError) -> HeldBuffer {
-        var config = WebPDecoderConfig()
-        guard WebPInitDecoderConfig(&config) != 0 else { throw .internalError("libwebp of another version") }
-        let byteCount = info.byteCount(rows: Int(info.height))
-        let lease = HeldBuffer(try pool.lease(byteCount))
-        config.output.colorspace = info.format.hasAlpha ? MODE_RGBA : MODE_RGB
-        config.output.is_external_memory = 1
-        config.output.u.RGBA.rgba = lease.start.assumingMemoryBound(to: UInt8.self)
-        config.output.u.RGBA.stride = Int32(info.rowBytes)
-        config.output.u.RGBA.size = byteCount
-        let status = WebPDecode(start, count, &config)
-        guard status == VP8_STATUS_OK else { throw Self.error(status) }
-        return lease
-    }
-
     public func nextFrame() throws(ImageError) -> Frame? {
         precondition(rowsLeft == 0, "nextFrame before the rows were read")
         guard framesLeft > 0 else {
@@ -118,16 +120,17 @@ public final class WebPDecoder: RowSource {
         }
         framesLeft -= 1
         rowsLeft = Int(info.height)
+        readyRows = still == nil ? rowsLeft : 0
         return Frame(durationMilliseconds: try animation?.next() ?? 0)
     }
 
     public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
-        let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
-        guard count > 0 else { return 0 }
-        let from = (Int(info.height) - rowsLeft) * info.rowBytes
-        let bytes = count * info.rowBytes
-        let canvas = animation?.canvas ?? UnsafeRawPointer(picture!.start)
-        bands.withUnsafeMutableBytes { $0.baseAddress!.copyMemory(from: canvas + from, byteCount: bytes) }
+        guard rowsLeft > 0 else { return 0 }
+        let done = Int(info.height) - rowsLeft
+        if let still, done == readyRows { readyRows = try still.rows(after: done) }
+        let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: readyRows - done)
+        let canvas = animation?.canvas ?? still!.start
+        bands.withUnsafeMutableBytes { $0.baseAddress!.copyMemory(from: canvas + done * info.rowBytes, byteCount: count * info.rowBytes) }
         rowsLeft -= count
         return count
     }
@@ -141,6 +144,14 @@ public final class WebPDecoder: RowSource {
         default: .damaged("corrupt WebP data")
         }
     }
+}
+
+extension WebPBitstreamFeatures {
+    fileprivate var isLossless: Bool { format == 2 }
+
+    /// Whether libwebp's scaling keeps everything in its place. It scales the planes of a lossy picture each by itself: alpha apart from
+    /// colours would have these bleed, and chroma of an odd side, rounded up to whole samples, would move against luma.
+    fileprivate var scalesEvenly: Bool { isLossless || (has_alpha == 0 && width % 2 == 0 && height % 2 == 0) }
 }
 
 /// The chunks around the picture.

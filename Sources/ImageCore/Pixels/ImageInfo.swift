@@ -52,6 +52,27 @@ public struct ImageInfo: Equatable, Sendable {
     public var fullWidth: UInt32
     public var fullHeight: UInt32
 
+    /// Whether the decoder has scaled the picture down.
+    public var isScaled: Bool { (fullWidth, fullHeight) != (width, height) }
+
+    /// How much of the rows the picture covers, from the top left corner, in pixels. A scaled inverse DCT makes one pixel of 2 x 2, 4 x 4 or
+    /// 8 x 8, and of what is left at the right and at the bottom too: there the picture ends within the last pixel. Any other size was
+    /// scaled evenly. See imgpipe(5).
+    public var extent: (width: Double, height: Double) {
+        for factor in Self.blockFactors where (width, height) == Self.size(fullWidth, fullHeight, over: factor) {
+            return (Double(fullWidth) / Double(factor), Double(fullHeight) / Double(factor))
+        }
+        return (Double(width), Double(height))
+    }
+
+    /// How much smaller a scaled inverse DCT makes each side.
+    static let blockFactors: [UInt32] = [2, 4, 8]
+
+    /// The size of a picture of which one pixel is made of `factor` x `factor`.
+    static func size(_ width: UInt32, _ height: UInt32, over factor: UInt32) -> (width: UInt32, height: UInt32) {
+        ((width - 1) / factor + 1, (height - 1) / factor + 1)
+    }
+
     public init(width: UInt32, height: UInt32, format: PixelFormat) {
         (self.width, self.height, self.format) = (width, height, format)
         (fullWidth, fullHeight) = (width, height)

@@ -1,7 +1,7 @@
 /// Planes of YCbCr reduced, each from its own size to that of the result, which is packed YCbCr: chroma that several pixels shared comes
 /// out full, as the reduction leaves enough of it.
 ///
-/// A chroma sample lies at the centre of the pixels that share it (JFIF), so chroma is scaled by luma's width / h and height / v, not by
+/// A chroma sample lies at the centre of the pixels that share it (JFIF), so chroma is scaled by luma's extent / h and extent / v, not by
 /// the number of its samples, which is rounded up.
 public final class PlanarResizer: RowSource {
     private let source: any RowSource
@@ -46,15 +46,16 @@ public final class PlanarResizer: RowSource {
                 pixels, channels: 1, inputWidth: width, inputHeight: height, across: across, down: down, ahead: Self.rowsAhead,
                 ops: VectorOps.best, pool: pool)
         }
+        let extent = before.extent
         let luma = try plane(
-            Weights(from: w, to: Int(width), kernel: kernel, pool: pool), Weights(from: h, to: Int(height), kernel: kernel, pool: pool),
-            width: w, height: h)
+            Weights(from: w, extent: extent.width, to: Int(width), kernel: kernel, pool: pool),
+            Weights(from: h, extent: extent.height, to: Int(height), kernel: kernel, pool: pool), width: w, height: h)
         let chromaWidth = before.format.chromaWidth(width: w)
         let chromaHeight = (h + subsampling.vertical - 1) / subsampling.vertical
         let across = try Weights(
-            from: chromaWidth, extent: Double(w) / Double(subsampling.horizontal), to: Int(width), kernel: kernel, pool: pool)
+            from: chromaWidth, extent: extent.width / Double(subsampling.horizontal), to: Int(width), kernel: kernel, pool: pool)
         let down = try Weights(
-            from: chromaHeight, extent: Double(h) / Double(subsampling.vertical), to: Int(height), kernel: kernel, pool: pool)
+            from: chromaHeight, extent: extent.height / Double(subsampling.vertical), to: Int(height), kernel: kernel, pool: pool)
         planes = [
             luma, try plane(across, down, width: chromaWidth, height: chromaHeight),
             try plane(across, down, width: chromaWidth, height: chromaHeight),

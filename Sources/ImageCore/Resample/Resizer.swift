@@ -26,10 +26,13 @@ public final class Resizer: RowSource {
         info = before.resized(width: width, height: height)
         input = try pool.lease(before.bandBufferBytes)
         finished = try pool.lease(min(VectorOps.lanes, Int(height)) * info.rowBytes)
+        let extent = before.extent
         resampler = try RowResampler(
             FloatPixels(before, isLinear: isLinear), channels: before.format.channels, inputWidth: Int(before.width),
-            inputHeight: Int(before.height), across: Weights(from: Int(before.width), to: Int(width), kernel: kernel, pool: pool),
-            down: Weights(from: Int(before.height), to: Int(height), kernel: kernel, pool: pool), ops: VectorOps.best, pool: pool)
+            inputHeight: Int(before.height),
+            across: Weights(from: Int(before.width), extent: extent.width, to: Int(width), kernel: kernel, pool: pool),
+            down: Weights(from: Int(before.height), extent: extent.height, to: Int(height), kernel: kernel, pool: pool),
+            ops: VectorOps.best, pool: pool)
     }
 
     public func nextFrame() throws(ImageError) -> Frame? {
