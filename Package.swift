@@ -19,9 +19,6 @@ let package = Package(
         .executable(name: "imgresize", targets: ["imgresize"]),
         .executable(name: "imgencode", targets: ["imgencode"]),
     ],
-    dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
-    ],
     targets: [
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
@@ -42,9 +39,7 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "FilterSupport",
-            dependencies: [
-                "ImageCore", "CPlatformShims", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ], swiftSettings: swift),
+            dependencies: ["ImageCore", "CPlatformShims"], swiftSettings: swift),
         .executableTarget(
             name: "imgdecode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
         .executableTarget(name: "imgresize", dependencies: ["FilterSupport"], swiftSettings: swift),

@@ -1,65 +1,69 @@
-import ArgumentParser
 import FilterSupport
 import ImageCodecs
 import ImageCore
 
 @main
 struct ImgDecode: FilterCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "imgdecode", abstract: "Decode JPEG, PNG, WebP and PNM files into a pixel stream.",
+    static let declaration = CommandDeclaration(
+        "imgdecode", operands: "[FILE]...", count: 0...Int.max, summary: "Decode JPEG, PNG, WebP and PNM files into a pixel stream.",
         discussion: "With no FILE, or when FILE is -, read standard input. The format is told by content, not by name.",
-        version: Version.text)
+        options: [
+            .choice("pixels", "kind", Pixels.self, default: .native, "What the pixels are to be; native: as the file has them, a JPEG as its YCbCr planes."),
+            .choice("depth", "bits", Depth.self, default: .native, "Bits of a sample."),
+            .value("for", "geometry", "The size that imgresize will be asked for: a JPEG or WebP that is much larger is decoded smaller, which is faster. The result keeps its size."),
+            .choice("frames", "which", Frames.self, default: .all, "Frames of an animation."),
+            .choice("color", "what", ColorChoice.self, default: .keep, "keep: an ICC profile goes along; srgb: samples are made sRGB, and the profile is gone."),
+            .choice("orient", "what", Orient.self, default: .keep, "What is done about an orientation in EXIF: keep (a later filter makes the picture upright), apply (here), ignore."),
+            .flag("carry-file", "Send each file itself along, for imgencode --if-smaller."),
+            .value("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
+            .flag("verbose", short: "v", "Say what is odd about a file, though its pixels are whole."),
+        ])
     static let writesStream = true
 
-    @Option(help: ArgumentHelp("What the pixels are to be: native (as the file has them, a JPEG as its YCbCr planes), gray, rgb or rgba.", valueName: "kind"))
-    var pixels: Pixels = .native
-    @Option(help: ArgumentHelp("Bits of a sample: native, 8 or 16.", valueName: "bits"))
-    var depth: Depth = .native
-    @Option(name: .customLong("for"), help: ArgumentHelp("The size that imgresize will be asked for: a JPEG or WebP that is much larger is decoded smaller, which is faster. The result keeps its size.", valueName: "geometry"))
-    var target: String?
-    @Option(help: ArgumentHelp("Frames of an animation: all or first.", valueName: "which")) var frames: Frames = .all
-    @Option(help: ArgumentHelp("keep (an ICC profile goes along) or srgb (samples are made sRGB, and the profile is gone).", valueName: "what"))
-    var color: ColorChoice = .keep
-    @Option(help: ArgumentHelp("What is done about an orientation in EXIF: keep (a later filter makes the picture upright), apply (here), ignore.", valueName: "what"))
-    var orient: Orient = .keep
-    @Flag(help: "Send each file itself along, for imgencode --if-smaller.") var carryFile = false
-    @Option(name: .customLong("files0-from"), help: ArgumentHelp("Read names from this file, each ended by NUL; - is standard input.", valueName: "file"))
-    var files0From: String?
-    @Flag(name: .shortAndLong, help: "Say what is odd about a file, though its pixels are whole.")
-    var verbose = false
-    @OptionGroup(title: "Limits") var limitOptions: LimitOptions
-    @Argument(help: "Files to decode.") var files: [String] = []
+    enum Pixels: String, CaseIterable { case native, gray, rgb, rgba }
+    enum Frames: String, CaseIterable { case all, first }
+    enum ColorChoice: String, CaseIterable { case keep, srgb }
+    enum Orient: String, CaseIterable { case keep, apply, ignore }
+    enum Depth: String, CaseIterable { case native, eight = "8", sixteen = "16" }
 
-    enum Pixels: String, ExpressibleByArgument, CaseIterable { case native, gray, rgb, rgba }
-    enum Frames: String, ExpressibleByArgument, CaseIterable { case all, first }
-    enum ColorChoice: String, ExpressibleByArgument, CaseIterable { case keep, srgb }
-    enum Orient: String, ExpressibleByArgument, CaseIterable { case keep, apply, ignore }
-    enum Depth: String, ExpressibleByArgument, CaseIterable { case native, eight = "8", sixteen = "16" }
+    private let options: DecodeOptions
+    private let isVerbose: Bool
+    private let files: [String]
+    private let list: String?
+
+    init(_ given: GivenOptions) throws(ImageError) {
+        var options = DecodeOptions()
+        options.limits = try given.limits()
+        options.pixels = switch try given.choice("pixels", Pixels.self)! {
+        case .native: .native
+        case .gray: .gray
+        case .rgb: .rgb
+        case .rgba: .rgba
+        }
+        options.orientation = switch try given.choice("orient", Orient.self)! {
+        case .keep: .keep
+        case .apply: .apply
+        case .ignore: .ignore
+        }
+        options.sample = switch try given.choice("depth", Depth.self)! {
+        case .native: nil
+        case .eight: .uint8
+        case .sixteen: .uint16
+        }
+        options.target = try given.text("for").map { (text) throws(ImageError) in try Geometry(argument: text, of: "for") }
+        options.takesFirstFrameOnly = try given.choice("frames", Frames.self) == .first
+        options.convertsToSRGB = try given.choice("color", ColorChoice.self) == .srgb
+        options.carriesFile = given.flag("carry-file")
+        self.options = options
+        (isVerbose, files, list) = (given.flag("verbose"), given.operands, given.text("files0-from"))
+        if list != nil && !files.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
+    }
 
     func filter(_ console: Console) throws(ImageError) -> ExitStatus {
-        var options = DecodeOptions()
-        options.limits = try limitOptions.limits()
-        switch pixels {
-        case .native: options.pixels = .native
-        case .gray: options.pixels = .gray
-        case .rgb: options.pixels = .rgb
-        case .rgba: options.pixels = .rgba
-        }
-        options.orientation = orient == .keep ? .keep : orient == .apply ? .apply : .ignore
-        options.target = try target.map { (text) throws(ImageError) in
-            guard let geometry = Geometry(text) else { throw .usage("--for \(Console.printable(FilePath(argument: text).bytes)) is no geometry; see imgresize --help") }
-            return geometry
-        }
-        options.takesFirstFrameOnly = frames == .first
-        options.convertsToSRGB = color == .srgb
-        options.carriesFile = carryFile
-        options.sample = depth == .eight ? .uint8 : depth == .sixteen ? .uint16 : nil
-
         let pool = BufferPool(limits: options.limits)
-        let decoding = Decoding(console, Decoder(pool: pool, options: options), verbose: verbose, pool: pool)
-        if let files0From {
-            if !files.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
-            try decoding.decode(listedIn: FilePath(argument: files0From))
+        let decoding = Decoding(console, Decoder(pool: pool, options: options), verbose: isVerbose, pool: pool)
+        if let list {
+            try decoding.decode(listedIn: FilePath(argument: list))
         } else {
             for name in files.isEmpty ? ["-"] : files { try decoding.decode(FilePath(argument: name)) }
         }

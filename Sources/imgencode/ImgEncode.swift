@@ -1,4 +1,3 @@
-import ArgumentParser
 import FilterSupport
 import Glibc
 import ImageCodecs
@@ -6,88 +5,79 @@ import ImageCore
 
 @main
 struct ImgEncode: FilterCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "imgencode", abstract: "Encode the pictures of a pixel stream as JPEG, PNG, WebP or PAM.",
-        discussion: "Nothing is written before a picture is known to be complete.", version: Version.text)
+    static let declaration = CommandDeclaration(
+        "imgencode", summary: "Encode the pictures of a pixel stream as JPEG, PNG, WebP or PAM.",
+        discussion: "Nothing is written before a picture is known to be complete.",
+        options: [
+            .choice("format", short: "f", "name", EncodedFormat.self, "The format. Without it the ending of the output's name decides, else jpeg."),
+            .number("quality", short: "q", in: 1...100, default: 80, "Quality of JPEG and lossy WebP, 1 to 100."),
+            .choice("subsampling", "name", SubsamplingChoice.self, default: .auto, "Chroma of a JPEG; auto: 420 below quality 90, else 444."),
+            .flag("progressive", "JPEG in several scans, coarse to fine."),
+            .flag("optimize", "JPEG with Huffman tables made for the picture."),
+            .number("restart", in: 0...65535, default: 0, "Restart markers in a JPEG, every n rows of MCUs."),
+            .flag("lossless", "WebP without loss."),
+            .number("near-lossless", in: 0...100, "WebP without loss but for a preprocessing, 0 (strongest) to 100 (none)."),
+            .number("alpha-quality", in: 0...100, default: 100, "Quality of alpha in a lossy WebP, 0 to 100 (exact)."),
+            .number("effort", in: 0...9, "Time spent for a smaller PNG or WebP, 0 (fastest) to 9 (smallest)."),
+            .number("compression", in: 0...9, "zlib's level for a PNG, 0 to 9."),
+            .number("palette", "colors", in: 2...256, alone: 256, "PNG of at most so many colours, 2 to 256, 256 when none is said, chosen for the picture."),
+            .choice("depth", "bits", Depth.self, default: .auto, "Bits of a PNG's samples; auto: the fewest that hold the picture, grey and palettes among them."),
+            .value("background", "color", default: "white", "What alpha is blended with in a JPEG: white, black, #rrggbb or #rgb."),
+            .flag("if-smaller", "Write the file that the picture comes from, where that is smaller and nothing but the encoding changed. imgdecode --carry-file sends it."),
+            .value("output", short: "o", "path", "The output, a template for several: %n stem, %e extension, %f both, %d directory, %i number, %w %h size. Without it, or as -, standard output."),
+            .flag("no-clobber", "Fail where the output exists already."),
+            .flag("verbose", short: "v", "Say what was done to a picture besides encoding it."),
+        ])
     static let writesStream = false
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("jpeg, png, webp or pam. Without it the ending of the output's name decides, else jpeg.", valueName: "name"))
-    var format: EncodedFormat?
-    @Option(name: .shortAndLong, help: ArgumentHelp("Quality of JPEG and lossy WebP, 1 to 100.", valueName: "n"))
-    var quality = 80
-    @Option(help: ArgumentHelp("Chroma of a JPEG: auto (420 below quality 90, else 444), 444, 422, 420, 440 or 411.", valueName: "name"))
-    var subsampling: SubsamplingChoice = .auto
-    @Flag(help: "JPEG in several scans, coarse to fine.") var progressive = false
-    @Flag(help: "JPEG with Huffman tables made for the picture.") var optimize = false
-    @Option(help: ArgumentHelp("Restart markers in a JPEG, every n rows of MCUs.", valueName: "n")) var restart = 0
-    @Flag(help: "WebP without loss.") var lossless = false
-    @Option(help: ArgumentHelp("WebP without loss but for a preprocessing, 0 (strongest) to 100 (none).", valueName: "n"))
-    var nearLossless: Int?
-    @Option(help: ArgumentHelp("Quality of alpha in a lossy WebP, 0 to 100 (exact).", valueName: "n")) var alphaQuality = 100
-    @Option(help: ArgumentHelp("Time spent for a smaller PNG or WebP, 0 (fastest) to 9 (smallest).", valueName: "n")) var effort: Int?
-    @Option(help: ArgumentHelp("zlib's level for a PNG, 0 to 9.", valueName: "n")) var compression: Int?
-    @Option(defaultAsFlag: 256, help: ArgumentHelp("PNG of at most so many colours, 2 to 256, 256 when none is said, chosen for the picture.", valueName: "colors"))
-    var palette: Int?
-    @Option(help: ArgumentHelp("Bits of a PNG's samples: auto (the fewest that hold the picture, grey and palettes among them), 8 or 16.", valueName: "bits"))
-    var depth: Depth = .auto
-    @Option(help: ArgumentHelp("What alpha is blended with in a JPEG: white, black, #rrggbb or #rgb.", valueName: "color"))
-    var background: Color = .white
-    @Flag(help: "Write the file that the picture comes from, where that is smaller and nothing but the encoding changed. imgdecode --carry-file sends it.")
-    var ifSmaller = false
-    @Option(name: .shortAndLong, help: ArgumentHelp("The output, a template for several: %n stem, %e extension, %f both, %d directory, %i number, %w %h size. Without it, or as -, standard output.", valueName: "path"))
-    var output: String?
-    @Flag(help: "Fail where the output exists already.") var noClobber = false
-    @Flag(name: .shortAndLong, help: "Say what was done to a picture besides encoding it.") var verbose = false
-    @OptionGroup(title: "Limits") var limitOptions: LimitOptions
+    private let options: EncodeOptions
+    private let format: EncodedFormat?
+    private let output: FilePath?
+    private let mayReplace: Bool
+    private let keepsSmaller: Bool
+    private let isVerbose: Bool
+    private let limits: Limits
 
-    var writesBinaryToStandardOutput: Bool { outputPath == nil }
-
-    private var outputPath: FilePath? {
-        output.map(FilePath.init(argument:)).flatMap { $0.isStandardStream ? nil : $0 }
-    }
-
-    private func encodeOptions() throws(ImageError) -> EncodeOptions {
-        if palette != nil && depth == .sixteen { throw .usage("a palette has 8 bits a sample; not with --depth 16") }
-        for (name, value, range) in [
-            ("--quality", quality, 1...100), ("--restart", restart, 0...65535), ("--near-lossless", nearLossless, 0...100),
-            ("--effort", effort, 0...9), ("--compression", compression, 0...9), ("--alpha-quality", alphaQuality, 0...100),
-            ("--palette", palette, 2...256),
-        ] as [(String, Int?, ClosedRange<Int>)] {
-            if let value, !range.contains(value) {
-                throw .usage("\(name) \(value) is not in \(range.lowerBound)...\(range.upperBound)")
-            }
-        }
+    init(_ given: GivenOptions) throws(ImageError) {
         var options = EncodeOptions()
-        options.quality = quality
-        options.subsampling = subsampling.value
-        options.isProgressive = progressive
-        options.optimizesTables = optimize
-        options.restartRows = restart
-        options.isLossless = lossless
-        options.nearLossless = nearLossless
-        options.effort = effort
-        options.compression = compression
-        options.alphaQuality = alphaQuality
-        options.paletteColors = palette
-        options.sample = depth.value
-        options.background = background
-        return options
+        options.quality = try given.number("quality")!
+        options.subsampling = try given.choice("subsampling", SubsamplingChoice.self)!.value
+        options.isProgressive = given.flag("progressive")
+        options.optimizesTables = given.flag("optimize")
+        options.restartRows = try given.number("restart")!
+        options.isLossless = given.flag("lossless")
+        options.nearLossless = try given.number("near-lossless")
+        options.effort = try given.number("effort")
+        options.compression = try given.number("compression")
+        options.alphaQuality = try given.number("alpha-quality")!
+        options.paletteColors = try given.number("palette")
+        options.sample = try given.choice("depth", Depth.self)!.value
+        options.background = try given.value("background", Color.init)!
+        if options.paletteColors != nil && options.sample == .uint16 { throw .usage("a palette has 8 bits a sample; not with --depth 16") }
+        self.options = options
+        format = try given.choice("format", EncodedFormat.self)
+        let path = given.text("output").map { FilePath(argument: $0) }
+        output = path.flatMap { $0.isStandardStream ? nil : $0 }
+        mayReplace = !given.flag("no-clobber")
+        (keepsSmaller, isVerbose) = (given.flag("if-smaller"), given.flag("verbose"))
+        limits = try given.limits()
     }
+
+    var writesBinaryToStandardOutput: Bool { output == nil }
 
     func filter(_ console: Console) throws(ImageError) -> ExitStatus {
-        var options = try encodeOptions()
-        let limits = try limitOptions.limits()
+        var options = options
         let pool = BufferPool(limits: limits)
-        let outputs = try Outputs(outputPath, format: format, mayReplace: !noClobber, pool: pool)
+        let outputs = try Outputs(output, format: format, mayReplace: mayReplace, pool: pool)
         let stream = try StreamFilter(console, limits: limits, pool: pool)
-        let messages = EncodeMessages(console, isVerbose: verbose)
+        let messages = EncodeMessages(console, isVerbose: isVerbose)
         try stream.run(writesStream: false) { (source, name, number) throws(ImageError) in
             let target = try outputs.target(name: name, number: number, info: source.info)
             options.format = try outputs.format(of: target)
-            if (lossless || nearLossless != nil) && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
+            if (options.isLossless || options.nearLossless != nil) && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
             let sink = CountingSink(try outputs.open(target, options.format))
             let report = try Encoder(options, pool: pool).encode(source, to: sink)
-            let original = ifSmaller ? messages.original(of: source, report, options.format, name) : nil
+            let original = keepsSmaller ? messages.original(of: source, report, options.format, name) : nil
             let takesOriginal = original.map { $0.count < sink.byteCount } ?? false
             if let original, takesOriginal {
                 try sink.reset()
@@ -99,16 +89,14 @@ struct ImgEncode: FilterCommand {
         do throws(ImageError) {
             try outputs.end()
         } catch {
-            console.report(error, subject: Array((outputs.isStandardOutput ? "standard output" : output!).utf8))
+            console.report(error, subject: output?.bytes ?? Array("standard output".utf8))
             stream.note(error.status)
         }
         return stream.status
     }
 }
 
-extension EncodedFormat: ExpressibleByArgument {}
-
-enum Depth: String, ExpressibleByArgument, CaseIterable {
+enum Depth: String, CaseIterable {
     case auto
     case eight = "8"
     case sixteen = "16"
@@ -122,7 +110,7 @@ enum Depth: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
-enum SubsamplingChoice: String, ExpressibleByArgument, CaseIterable {
+enum SubsamplingChoice: String, CaseIterable {
     case auto
     case s444 = "444"
     case s422 = "422"

@@ -1,43 +1,47 @@
-import ArgumentParser
 import FilterSupport
 import ImageCore
 
 @main
 struct ImgResize: FilterCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "imgresize", abstract: "Resize the pictures of a pixel stream.",
+    static let declaration = CommandDeclaration(
+        "imgresize", operands: "GEOMETRY", count: 1...1, summary: "Resize the pictures of a pixel stream.",
         discussion: """
             GEOMETRY is 800 or 800x (width), x600 (height), 800x600 (a box), 50%; with > only to shrink, < only to enlarge, \
             ! to ignore the aspect, ^ to fill the box. Quote it in a shell.
             """,
-        version: Version.text)
+        options: [
+            .choice("fit", "how", Fit.self, default: .inside, "How a picture fits a box of width and height: inside, cover (what sticks out is cut off), fill (the aspect is ignored), pad (the rest is background)."),
+            .choice("gravity", "where", Gravity.self, default: .center, "Where the picture lies in its box, or the box in it; smart: where there is most detail."),
+            .value("background", "color", default: "white", "What is padded with: white, black, transparent, #rgb, #rrggbb or #rrggbbaa."),
+            .value("crop", "region", "Take this part of the picture first: WxH+X+Y."),
+            .choice("filter", "name", Kernel.self, default: .lanczos3, "The resampling filter."),
+            .flag("linear", "Resample in linear light."),
+            .value("sharpen", "amount", default: "0", "Sharpen the result: 0 to 10; 0.5 is mild."),
+            .flag("no-enlarge", "Leave pictures that are smaller than GEOMETRY as they are: >."),
+            .flag("no-shrink", "Leave pictures that are larger than GEOMETRY as they are: <."),
+        ])
     static let writesStream = true
 
-    @Argument(help: ArgumentHelp("The size that pictures are to have.", valueName: "geometry")) var text: String
-    @Option(help: ArgumentHelp("How a picture fits a box of width and height: inside, cover (what sticks out is cut off), fill (the aspect is ignored), pad (the rest is background).", valueName: "how"))
-    var fit: Fit = .inside
-    @Option(help: ArgumentHelp("Where the picture lies in its box, or the box in it: center, north, northeast, ..., or smart, where there is most detail.", valueName: "where"))
-    var gravity: Gravity = .center
-    @Option(help: ArgumentHelp("What is padded with: white, black, transparent, #rgb, #rrggbb or #rrggbbaa.", valueName: "color"))
-    var background: Color = .white
-    @Option(help: ArgumentHelp("Take this part of the picture first: WxH+X+Y.", valueName: "region")) var crop: Region?
-    @Option(help: ArgumentHelp("The resampling filter.", valueName: "name")) var filter: Kernel = .lanczos3
-    @Flag(help: "Resample in linear light.") var linear = false
-    @Option(help: ArgumentHelp("Sharpen the result: 0 to 10; 0.5 is mild.", valueName: "amount")) var sharpen = 0.0
-    @Flag(help: "Leave pictures that are smaller than GEOMETRY as they are: >.") var noEnlarge = false
-    @Flag(help: "Leave pictures that are larger than GEOMETRY as they are: <.") var noShrink = false
-    @OptionGroup(title: "Limits") var limitOptions: LimitOptions
+    enum Fit: String, CaseIterable { case inside, cover, fill, pad }
 
-    enum Fit: String, ExpressibleByArgument, CaseIterable { case inside, cover, fill, pad }
+    private let resizing: Resizing
+
+    init(_ given: GivenOptions) throws(ImageError) {
+        let fit = try given.choice("fit", Fit.self)!
+        let sharpening = try given.value("sharpen", Double.init)!
+        guard (0...10).contains(sharpening) else { throw .usage("--sharpen \(sharpening) is not in 0...10") }
+        let limits = try given.limits()
+        resizing = Resizing(
+            geometry: try Self.geometry(given, fit), fit: fit, gravity: try given.choice("gravity", Gravity.self)!,
+            background: try given.value("background", Color.init)!, crop: try given.value("crop", Region.init),
+            kernel: try given.choice("filter", Kernel.self)!, isLinear: given.flag("linear"), sharpening: sharpening, limits: limits,
+            pool: BufferPool(limits: limits))
+    }
 
     func filter(_ console: Console) throws(ImageError) -> ExitStatus {
-        let limits = try limitOptions.limits()
-        let pool = BufferPool(limits: limits)
-        let resizing = Resizing(
-            geometry: try geometry(), fit: fit, gravity: gravity, background: background, crop: crop, kernel: filter,
-            isLinear: linear, sharpening: sharpen, limits: limits, pool: pool)
+        let pool = resizing.pool
         let writer = StreamWriter(.standardOutput)
-        let stream = try StreamFilter(console, limits: limits, pool: pool)
+        let stream = try StreamFilter(console, limits: resizing.limits, pool: pool)
         try stream.run(writesStream: true) { (source, name, _) throws(ImageError) in
             if try resizing.missesDetail(of: source.info) {
                 let subject = name.isEmpty ? Array("standard input".utf8) : name
@@ -51,13 +55,10 @@ struct ImgResize: FilterCommand {
         return stream.status
     }
 
-    private func geometry() throws(ImageError) -> Geometry {
-        guard (0...10).contains(sharpen) else { throw .usage("--sharpen \(sharpen) is not in 0...10") }
-        guard var geometry = Geometry(text) else {
-            throw .usage("\(Console.printable(FilePath(argument: text).bytes)) is no geometry; see imgresize --help")
-        }
-        if noEnlarge { geometry.neverEnlarges = true }
-        if noShrink { geometry.neverShrinks = true }
+    private static func geometry(_ given: GivenOptions, _ fit: Fit) throws(ImageError) -> Geometry {
+        var geometry = try Geometry(argument: given.operands[0])
+        if given.flag("no-enlarge") { geometry.neverEnlarges = true }
+        if given.flag("no-shrink") { geometry.neverShrinks = true }
         if fit == .fill { geometry.ignoresAspect = true }
         if fit == .cover { geometry.coversBox = true }
         if fit == .cover || fit == .pad {

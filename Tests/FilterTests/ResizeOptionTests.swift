@@ -125,7 +125,7 @@ import Testing
     @Test func wrongWordsAreRefused() throws {
         for (arguments, message) in [
             ("100 --fit cover", "--fit cover needs a box, as in 800x600"), ("50% --fit pad", "--fit pad needs a box, as in 800x600"),
-            ("100 --crop 0x5+1+1", "the value '0x5+1+1' is invalid"), ("100 --background mauve", "the value 'mauve' is invalid"),
+            ("100 --crop 0x5+1+1", "--crop 0x5+1+1 is no region"), ("100 --background mauve", "--background mauve is no color"),
         ] {
             let outcome = try place.sh("imgresize \(arguments) < s | imgencode > out")
             #expect(outcome.status == 64 && outcome.messages.count == 1 && outcome.errors.hasPrefix("imgresize: \(message)"), "\(arguments): \(outcome.errors)")

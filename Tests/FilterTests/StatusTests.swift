@@ -81,12 +81,12 @@ import Testing
 
     /// Status and messages of pipelines that cannot work.
     @Test(arguments: [
-        ("imgdecode --bogus | imgresize 8 | imgencode", 64, "imgdecode: unknown option '--bogus'; see imgdecode --help"),
-        ("imgdecode photo.jpg | imgresize --filter no 8 | imgencode", 64, "imgresize: the value 'no' is invalid for '--filter <name>'; it is one of nearest, box, "),
+        ("imgdecode --bogus | imgresize 8 | imgencode", 64, "imgdecode: unknown option --bogus; see imgdecode --help"),
+        ("imgdecode photo.jpg | imgresize --filter no 8 | imgencode", 64, "imgresize: --filter no is none of nearest, box, "),
         ("imgdecode photo.jpg | imgresize 0 | imgencode", 64, "imgresize: 0 is no geometry; see imgresize --help"),
-        ("imgdecode photo.jpg | imgresize | imgencode", 64, "imgresize: missing expected argument"),
+        ("imgdecode photo.jpg | imgresize | imgencode", 64, "imgresize: GEOMETRY is missing; see imgresize --help"),
         ("imgdecode photo.jpg | imgencode -q 101", 64, "imgencode: --quality 101 is not in 1...100"),
-        ("imgdecode photo.jpg | imgencode extra", 64, "imgencode: "),
+        ("imgdecode photo.jpg | imgencode extra", 64, "imgencode: extra is one word too many; see imgencode --help"),
         ("imgdecode none.jpg | imgresize 8 | imgencode", 66, "imgdecode: none.jpg: no such file or directory"),
         ("imgdecode . | imgresize 8 | imgencode", 66, "imgdecode: .: is a directory"),
         ("imgdecode --files0-from=none | imgresize 8 | imgencode", 66, "imgdecode: none: no such file or directory"),
@@ -253,7 +253,7 @@ import Testing
     @Test func helpAndVersionAreAnswers() throws {
         for tool in ["imgdecode", "imgresize", "imgencode"] {
             let help = try place.sh("\(tool) --help")
-            #expect(help.status == 0 && help.text.contains("USAGE: \(tool)") && help.errors.isEmpty)
+            #expect(help.status == 0 && help.text.hasPrefix("usage: \(tool)") && help.errors.isEmpty)
             let version = try place.sh("\(tool) --version")
             #expect(version.status == 0 && version.text == "0.1.0\n")
         }

@@ -1,0 +1,73 @@
+/// What a filter says of itself: its options are parsed, explained and completed from this.
+public struct CommandDeclaration: Sendable {
+    public let name: String
+    /// The words that are no options, as usage has them: "GEOMETRY", "[FILE]...", "".
+    public let operands: String
+    /// How many of them there may be.
+    public let operandCount: ClosedRange<Int>
+    /// What it does, in a line, and what else is to be known.
+    public let summary: String
+    public let discussion: String
+    public let options: [OptionDeclaration]
+
+    public init(
+        _ name: String, operands: String = "", count: ClosedRange<Int> = 0...0, summary: String, discussion: String,
+        options: [OptionDeclaration]
+    ) {
+        (self.name, self.operands, operandCount, self.summary, self.discussion) = (name, operands, count, summary, discussion)
+        self.options = options
+    }
+
+    /// All that may stand on the command line: those of every filter too.
+    var allOptions: [OptionDeclaration] { options + LimitOptions.declarations + Self.common }
+
+    private static let common: [OptionDeclaration] = [
+        .flag("version", "Show the version."), .flag("help", short: "h", "Show the options."),
+    ]
+}
+
+/// One option: its names, what its value is, and its line of help.
+public struct OptionDeclaration: Sendable {
+    /// What stands behind an option; with its name in the help.
+    enum Value: Sendable {
+        case none
+        case any(String)
+        case oneOf(String, @Sendable () -> [String])
+        case number(String, ClosedRange<Int>)
+        /// A number, or this one where the option stands alone.
+        case numberOr(String, Int, ClosedRange<Int>)
+    }
+
+    let name: String
+    let short: Character?
+    let value: Value
+    /// The value where the option is not given, as it would be written; nil for none.
+    let defaultText: String?
+    let help: String
+
+    public static func flag(_ name: String, short: Character? = nil, _ help: String) -> OptionDeclaration {
+        OptionDeclaration(name: name, short: short, value: .none, defaultText: nil, help: help)
+    }
+
+    /// `value`: what it is called in the help, a noun: "path", "region".
+    public static func value(
+        _ name: String, short: Character? = nil, _ value: String, default text: String? = nil, _ help: String
+    ) -> OptionDeclaration {
+        OptionDeclaration(name: name, short: short, value: .any(value), defaultText: text, help: help)
+    }
+
+    public static func choice<T: CaseIterable & RawRepresentable<String> & Sendable>(
+        _ name: String, short: Character? = nil, _ value: String, _ type: T.Type, default choice: T? = nil, _ help: String
+    ) -> OptionDeclaration {
+        OptionDeclaration(
+            name: name, short: short, value: .oneOf(value, { T.allCases.map { $0.rawValue } }), defaultText: choice?.rawValue, help: help)
+    }
+
+    public static func number(
+        _ name: String, short: Character? = nil, _ value: String = "n", in range: ClosedRange<Int>, default number: Int? = nil,
+        alone: Int? = nil, _ help: String
+    ) -> OptionDeclaration {
+        let kind: Value = if let alone { .numberOr(value, alone, range) } else { .number(value, range) }
+        return OptionDeclaration(name: name, short: short, value: kind, defaultText: number.map { String($0) }, help: help)
+    }
+}
