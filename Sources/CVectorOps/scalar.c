@@ -61,14 +61,14 @@ static void unpremultiply(float *lanes, size_t pixels, int channels, float maxim
     }
 }
 
-static void store8(const float *lanes, uint8_t *const rows[IMGPIPE_LANES], int row_count, size_t count) {
+static void store8(const float *lanes, uint8_t *rows, int row_count, size_t count) {
     for (int r = 0; r < row_count; r++)
-        for (size_t i = 0; i < count; i++) rows[r][i] = (uint8_t)rounded(lanes[IMGPIPE_LANES * i + (size_t)r], 255);
+        for (size_t i = 0; i < count; i++) rows[(size_t)r * count + i] = (uint8_t)rounded(lanes[IMGPIPE_LANES * i + (size_t)r], 255);
 }
 
-static void store16(const float *lanes, uint16_t *const rows[IMGPIPE_LANES], int row_count, size_t count) {
+static void store16(const float *lanes, uint16_t *rows, int row_count, size_t count) {
     for (int r = 0; r < row_count; r++)
-        for (size_t i = 0; i < count; i++) rows[r][i] = (uint16_t)rounded(lanes[IMGPIPE_LANES * i + (size_t)r], 65535);
+        for (size_t i = 0; i < count; i++) rows[(size_t)r * count + i] = (uint16_t)rounded(lanes[IMGPIPE_LANES * i + (size_t)r], 65535);
 }
 
 static void interleave3(const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *pixels, size_t count) {

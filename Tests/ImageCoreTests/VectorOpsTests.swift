@@ -107,11 +107,11 @@ import Testing
     @Test(arguments: [1, 8, 13, 64])
     func samplesAreRoundedAlike(_ count: Int) {
         for rowCount in [1, 5, 8] {
-            Self.expectAlike("store8") { ops -> [[UInt8]] in
+            Self.expectAlike("store8") { ops -> [UInt8] in
                 let lanes = Self.floats(Self.lanes * Self.padded(count), maximum: 255)
                 return stored(count) { ops.store8(lanes, $0, Int32(rowCount), count) }
             }
-            Self.expectAlike("store16") { ops -> [[UInt16]] in
+            Self.expectAlike("store16") { ops -> [UInt16] in
                 let lanes = Self.floats(Self.lanes * Self.padded(count), maximum: 65535)
                 return stored(count) { ops.store16(lanes, $0, Int32(rowCount), count) }
             }
@@ -157,15 +157,10 @@ import Testing
     }
 
     /// Eight rows that `body` writes to, and a sample behind each that must stay.
-    private func stored<T: FixedWidthInteger>(_ count: Int, _ body: (UnsafePointer<UnsafeMutablePointer<T>?>) -> Void) -> [[T]] {
-        let rows = (0..<Self.lanes).map { _ in
-            let row = UnsafeMutablePointer<T>.allocate(capacity: count + 1)
-            row.update(repeating: 77, count: count + 1)
-            return row
-        }
-        defer { for row in rows { row.deallocate() } }
-        body(rows.map { $0 })
-        for row in rows { #expect(row[count] == 77) }
-        return rows.map { Array(UnsafeBufferPointer(start: $0, count: count)) }
+    private func stored<T: FixedWidthInteger>(_ count: Int, _ body: (UnsafeMutablePointer<T>) -> Void) -> [T] {
+        var rows = [T](repeating: 77, count: Self.lanes * count + 1)
+        rows.withUnsafeMutableBufferPointer { body($0.baseAddress!) }
+        #expect(rows.last == 77)
+        return rows
     }
 }

@@ -44,9 +44,9 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
     /* Where colour was multiplied by alpha: divided by it, 0 where the alpha that will be written is 0. */
     void (*unpremultiply)(float *lanes, size_t pixels, int channels, float maximum);
 
-    /* Rounds to nearest, 0 ... maximum, into `row_count` rows of `count` samples. */
-    void (*store8)(const float *lanes, uint8_t *const rows[IMGPIPE_LANES], int row_count, size_t count);
-    void (*store16)(const float *lanes, uint16_t *const rows[IMGPIPE_LANES], int row_count, size_t count);
+    /* Rounds to nearest, 0 ... maximum, into `row_count` rows of `count` samples, one right behind another. */
+    void (*store8)(const float *lanes, uint8_t *rows, int row_count, size_t count);
+    void (*store16)(const float *lanes, uint16_t *rows, int row_count, size_t count);
 
     /* pixels[3 i], [3 i + 1], [3 i + 2] = a[i], b[i], c[i] */
     void (*interleave3)(const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *pixels, size_t count);

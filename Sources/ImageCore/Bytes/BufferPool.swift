@@ -16,6 +16,15 @@ public final class BufferPool: Sendable {
         var waitingBytes = 0
         var leasedBytes = 0
 
+        /// The place of the smallest buffer whose capacity is one of these.
+        func smallest(in capacities: ClosedRange<Int>) -> Int? {
+            var best: Int?
+            for i in waiting.indices where capacities.contains(waiting[i].capacity) {
+                if best.map({ waiting[i].capacity < waiting[$0].capacity }) ?? true { best = i }
+            }
+            return best
+        }
+
         mutating func dropOldest() {
             let oldest = waiting.removeFirst()
             waitingBytes -= oldest.capacity
@@ -55,10 +64,7 @@ public final class BufferPool: Sendable {
         let needed = Self.capacity(for: byteCount)
         // The smallest that is large enough, and not so large that it would be missed elsewhere.
         let taken: (capacity: Int, address: UInt)? = state.withLock { state in
-            let fitting = state.waiting.indices.filter { (needed...2 * needed).contains(state.waiting[$0].capacity) }
-            if let best = fitting.min(by: { state.waiting[$0].capacity < state.waiting[$1].capacity }),
-                state.waiting[best].capacity <= limitBytes - state.leasedBytes
-            {
+            if let best = state.smallest(in: needed...2 * needed), state.waiting[best].capacity <= limitBytes - state.leasedBytes {
                 let buffer = state.waiting.remove(at: best)
                 state.waitingBytes -= buffer.capacity
                 state.leasedBytes += buffer.capacity

@@ -22,15 +22,18 @@ public struct FourCC: Hashable, Sendable {
         code = text.withUTF8Buffer { $0.reversed().reduce(0) { $0 << 8 | UInt32($1) } }
     }
 
-    public var bytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: code >> (8 * $0)) } }
+    public var bytes: [UInt8] { (0..<4).map(byte) }
+
+    private func byte(_ i: Int) -> UInt8 { UInt8(truncatingIfNeeded: code >> (8 * i)) }
+
+    private func isLetter(_ i: Int) -> Bool { (0x61...0x7a).contains(byte(i) | 0x20) }
 
     /// Letters and underscores, and the first of them a small letter.
-    public var isMetadata: Bool { isWellFormed && bytes[0] >= UInt8(ascii: "a") }
+    public var isMetadata: Bool { isWellFormed && byte(0) >= UInt8(ascii: "a") }
 
     /// Letters and underscores, a letter first.
     public var isWellFormed: Bool {
-        let isLetter = bytes.map { (0x61...0x7a).contains($0 | 0x20) }
-        return isLetter[0] && (1..<4).allSatisfy { isLetter[$0] || bytes[$0] == UInt8(ascii: "_") }
+        isLetter(0) && (1..<4).allSatisfy { isLetter($0) || byte($0) == UInt8(ascii: "_") }
     }
 
     public static let icc = FourCC("icc_")

@@ -36,19 +36,15 @@ struct FloatPixels {
     }
 
     /// Straight samples, rounded to nearest, of up to eight rows whose Floats lie in lanes: sample i of row r at 8 i + r. Where nothing is
-    /// seen, colour is 0. `lanes` is spoiled. `rows`: where they begin, `pixels` long.
-    func store(_ lanes: UnsafeMutablePointer<Float>, to rows: [UnsafeMutableRawPointer], pixels: Int) {
+    /// seen, colour is 0. `lanes` is spoiled. `rows`: `rowCount` rows of `pixels`, one right behind another.
+    func store(_ lanes: UnsafeMutablePointer<Float>, to rows: UnsafeMutableRawPointer, rowCount: Int, pixels: Int) {
         let channels = format.channels
         if format.hasAlpha { ops.unpremultiply(lanes, pixels, Int32(channels), maximum) }
         if !linear.isEmpty { encode(lanes, pixels: pixels) }
         let count = pixels * channels
         switch format.sample {
-        case .uint8:
-            let starts: [UnsafeMutablePointer<UInt8>?] = rows.map { $0.assumingMemoryBound(to: UInt8.self) }
-            starts.withUnsafeBufferPointer { ops.store8(lanes, $0.baseAddress, Int32(rows.count), count) }
-        case .uint16:
-            let starts: [UnsafeMutablePointer<UInt16>?] = rows.map { $0.assumingMemoryBound(to: UInt16.self) }
-            starts.withUnsafeBufferPointer { ops.store16(lanes, $0.baseAddress, Int32(rows.count), count) }
+        case .uint8: ops.store8(lanes, rows.assumingMemoryBound(to: UInt8.self), Int32(rowCount), count)
+        case .uint16: ops.store16(lanes, rows.assumingMemoryBound(to: UInt16.self), Int32(rowCount), count)
         }
     }
 

@@ -98,11 +98,8 @@ public final class PlanarResizer: RowSource {
 
     private func finishBatch() throws(ImageError) {
         while !isBatchReady { try pushBand() }
-        let (count, width) = (planes[0].batchRows, Int(info.width))
-        for (number, plane) in planes.enumerated() {
-            let start = finished.start + number * batchBytes
-            plane.finishBatch(to: (0..<count).map { start + $0 * width })
-        }
+        let count = planes[0].batchRows
+        for number in 0..<3 { planes[number].finishBatch(to: finished.start + number * batchBytes) }
         finishedRows = 0..<count
     }
 

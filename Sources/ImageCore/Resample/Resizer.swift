@@ -50,7 +50,7 @@ public final class Resizer: RowSource {
                 if done * info.rowBytes >= Self.worthwhileBytes && inputRows.isEmpty && !resampler.isBatchReady { break }
                 while !resampler.isBatchReady { resampler.push(try nextInputRow()) }
                 let count = resampler.batchRows
-                resampler.finishBatch(to: (0..<count).map { finished.start + $0 * info.rowBytes })
+                resampler.finishBatch(to: finished.start)
                 finishedRows = 0..<count
             }
             let count = min(finishedRows.count, most - done)

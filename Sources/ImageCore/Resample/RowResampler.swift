@@ -79,17 +79,16 @@ final class RowResampler {
         }
     }
 
-    /// Puts the batch, which is ready, at `rows`, of the output's width.
-    func finishBatch(to rows: [UnsafeMutableRawPointer]) {
-        precondition(rows.count == batchRows)
+    /// Puts the batch, which is ready, at `rows`: rows of the output's width, one right behind another.
+    func finishBatch(to rows: UnsafeMutableRawPointer) {
+        let count = batchRows
         let lanes = lanes.start.assumingMemoryBound(to: Float.self)
         let outputLanes = outputLanes.start.assumingMemoryBound(to: Float.self)
         // Lanes that no row needs have one all the same.
-        let starts: [UnsafePointer<Float>?] = (0..<VectorOps.lanes).map { UnsafePointer(sums[(given + min($0, rows.count - 1)) % sumCount]) }
-        starts.withUnsafeBufferPointer { ops.interleave($0.baseAddress, lanes, inputWidth * channels) }
+        sums.interleave(to: lanes, samples: inputWidth * channels, ops) { (given + min($0, count - 1)) % sumCount }
         ops.resample(lanes, outputLanes, across.windows.baseAddress, across.values, across.windows.count, Int32(channels))
-        pixels.store(outputLanes, to: rows, pixels: across.windows.count)
-        given += rows.count
+        pixels.store(outputLanes, to: rows, rowCount: count, pixels: across.windows.count)
+        given += count
         if !isReducing { sumUp() }
     }
 

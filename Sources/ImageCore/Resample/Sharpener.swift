@@ -65,9 +65,8 @@ public final class Sharpener: RowSource {
 
     private func store(_ count: Int, to target: UnsafeMutableRawPointer) {
         let lanes = lanes.start.assumingMemoryBound(to: Float.self)
-        let rows: [UnsafePointer<Float>?] = (0..<VectorOps.lanes).map { UnsafePointer(output[min($0, count - 1)]) }
-        rows.withUnsafeBufferPointer { VectorOps.best.interleave($0.baseAddress, lanes, Int(info.width) * info.format.channels) }
-        pixels.store(lanes, to: (0..<count).map { target + $0 * info.rowBytes }, pixels: Int(info.width))
+        output.interleave(to: lanes, samples: Int(info.width) * info.format.channels, VectorOps.best) { min($0, count - 1) }
+        pixels.store(lanes, to: target, rowCount: count, pixels: Int(info.width))
     }
 
     private func readRow() throws(ImageError) {

@@ -42,6 +42,12 @@ final class FloatRows {
         for row in 0..<count { for i in samples..<stride { self[row][i] = 0 } }
     }
 
+    /// Puts rows as lanes at `lanes`, `samples` of each: `row` gives the number of the one for each lane.
+    func interleave(to lanes: UnsafeMutablePointer<Float>, samples: Int, _ ops: imgpipe_vector_ops, row: (Int) -> Int) {
+        let starts = InlineArray<8, UnsafePointer<Float>?> { UnsafePointer(self[row($0)]) }
+        starts.span.withUnsafeBufferPointer { ops.interleave($0.baseAddress, lanes, samples) }
+    }
+
     subscript(row: Int) -> UnsafeMutablePointer<Float> {
         lease.start.assumingMemoryBound(to: Float.self) + row * stride
     }
