@@ -31,7 +31,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CCodecShims", dependencies: ["CISAL", "CJPEG", "CPNG"], cSettings: c),
         .target(name: "CPlatformShims", cSettings: c),
-        .target(name: "CVectorOps", exclude: ["kernels.inc", "unfilter.inc"], cSettings: c),
+        .target(name: "CVectorOps", exclude: ["fixed.inc", "kernels.inc", "unfilter.inc"], cSettings: c),
         .target(name: "ImageCore", dependencies: ["CPlatformShims", "CVectorOps"], swiftSettings: swift),
         .target(
             name: "ImageCodecs",

@@ -106,6 +106,50 @@ static void unfilter4(
     }
 }
 
+static int16_t product(int16_t a, int16_t b) {
+    return (int16_t)((a * b + 0x4000) >> 15);
+}
+
+static void load8_fixed(const uint8_t *samples, int16_t *fixed, size_t count) {
+    for (size_t i = 0; i < count; i++) fixed[i] = (int16_t)(samples[i] << IMGPIPE_FIXED_BITS);
+}
+
+static void add_rows_fixed(
+    int16_t *sum, int fresh, const int16_t *const *rows, const int16_t *weights, int row_count, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        int s = fresh ? 0 : sum[i];
+        for (int r = 0; r < row_count; r++) s += product(rows[r][i], weights[r]);
+        sum[i] = (int16_t)s;
+    }
+}
+
+static void interleave_fixed(const int16_t *const rows[IMGPIPE_FIXED_LANES], int16_t *lanes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        for (int r = 0; r < IMGPIPE_FIXED_LANES; r++) lanes[IMGPIPE_FIXED_LANES * i + (size_t)r] = rows[r][i];
+}
+
+static void resample_fixed(
+    const int16_t *lanes, int16_t *output, const imgpipe_window *windows, const int16_t *weights, size_t window_count, int channels) {
+    const size_t step = (size_t)channels * IMGPIPE_FIXED_LANES;
+    for (size_t w = 0; w < window_count; w++) {
+        const int16_t *from = lanes + step * (size_t)windows[w].first;
+        for (size_t k = 0; k < step; k++) {
+            int sum = 0;
+            for (ptrdiff_t i = 0; i < windows[w].count; i++) sum += product(from[step * (size_t)i + k], weights[windows[w].offset + i]);
+            output[step * w + k] = (int16_t)sum;
+        }
+    }
+}
+
+static void store8_fixed(const int16_t *lanes, uint8_t *rows, int row_count, size_t count) {
+    for (int r = 0; r < row_count; r++)
+        for (size_t i = 0; i < count; i++) {
+            int x = (lanes[IMGPIPE_FIXED_LANES * i + (size_t)r] + (1 << (IMGPIPE_FIXED_BITS - 1))) >> IMGPIPE_FIXED_BITS;
+            rows[(size_t)r * count + i] = (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x);
+        }
+}
+
 const imgpipe_vector_ops imgpipe_scalar_ops = {
     "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16, interleave3, unfilter4,
+    load8_fixed, add_rows_fixed, interleave_fixed, resample_fixed, store8_fixed,
 };

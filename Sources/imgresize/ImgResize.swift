@@ -31,11 +31,12 @@ struct ImgResize: FilterCommand {
         let sharpening = try given.value("sharpen", Double.init)!
         guard (0...10).contains(sharpening) else { throw .usage("--sharpen \(sharpening) is not in 0...10") }
         let limits = try given.limits()
+        let pool = BufferPool(limits: limits)
         resizing = Resizing(
             geometry: try Self.geometry(given, fit), fit: fit, gravity: try given.choice("gravity", Gravity.self)!,
             background: try given.value("background", Color.init)!, crop: try given.value("crop", Region.init),
             kernel: try given.choice("filter", Kernel.self)!, isLinear: given.flag("linear"), sharpening: sharpening, limits: limits,
-            pool: BufferPool(limits: limits))
+            pool: pool, weights: WeightsCache(pool: pool))
     }
 
     func filter(_ console: Console) throws(ImageError) -> ExitStatus {

@@ -12,6 +12,7 @@ struct Resizing {
     let sharpening: Double
     let limits: Limits
     let pool: BufferPool
+    let weights: WeightsCache
 
     /// Whether the decoder has scaled the picture down to less than is asked for.
     func missesDetail(of info: ImageInfo) throws(ImageError) -> Bool {
@@ -41,9 +42,9 @@ struct Resizing {
     /// Planes are reduced as they are, where the result has a sample of chroma for each pixel; light needs RGB.
     private func resized(_ rows: any RowSource, width: UInt32, height: UInt32) throws(ImageError) -> any RowSource {
         if !isLinear && PlanarResizer.takes(rows.info, width: width, height: height) {
-            return try PlanarResizer(rows, width: width, height: height, kernel: kernel, pool: pool)
+            return try PlanarResizer(rows, width: width, height: height, kernel: kernel, cache: weights, pool: pool)
         }
-        return try Resizer(try packed(rows), width: width, height: height, kernel: kernel, isLinear: isLinear, pool: pool)
+        return try Resizer(try packed(rows), width: width, height: height, kernel: kernel, isLinear: isLinear, cache: weights, pool: pool)
     }
 
     private func sharpened(_ rows: any RowSource) throws(ImageError) -> any RowSource {

@@ -68,6 +68,15 @@ import Testing
         for rows in [1, 2, 6] { #expect(try resized(picture, 20, 11, rowsPerRead: rows) == whole) }
     }
 
+    /// Where luma is reduced too much for fixed point and chroma is not, they come out together all the same.
+    @Test(arguments: 9...21)
+    func lumaAndChromaComeOutTogether(_ height: Int) throws {
+        var picture = Picture(12, 400, PixelFormat(planar: .s420))
+        picture.frames[0] = picture.frames[0].map { _ in 0x55 }
+        let result = try resized(picture, 5, UInt32(height))
+        #expect(result.frames[0] == [UInt8](repeating: 0x55, count: 15 * height))
+    }
+
     /// Every plane gets the rows that it wants, and none too many, whatever the sizes.
     @Test(arguments: subsamplings)
     func everySizeComesToItsEnd(_ subsampling: Subsampling) throws {

@@ -118,6 +118,72 @@ import Testing
         }
     }
 
+    // MARK: Fixed point
+
+    /// Samples x 64, from 0.15 below black to 0.15 above white, as a kernel overshoots.
+    private static func fixed(_ count: Int, seed: UInt64 = 3) -> [Int16] {
+        floats(count, maximum: 16320, seed: seed).map { Int16($0) }
+    }
+
+    @Test(arguments: [1, 15, 16, 17, 100])
+    func samplesBecomeFixedAlike(_ count: Int) {
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 37) }
+        Self.expectAlike("load8_fixed") { ops in
+            var row = [Int16](repeating: 0, count: count)
+            ops.load8_fixed(bytes, &row, count)
+            return row
+        }
+    }
+
+    @Test(arguments: 1...4)
+    func fixedRowsAreAddedAlike(_ rowCount: Int) {
+        let count = 45
+        let rows = (0..<4).map { Self.fixed(Self.padded(count), seed: UInt64($0)) }
+        for fresh in [Int32(0), 1] {
+            Self.expectAlike("add_rows_fixed") { ops in
+                var sum = Self.fixed(Self.padded(count), seed: 9).map { $0 / 2 }
+                withRows(rows) { ops.add_rows_fixed(&sum, fresh, $0, [32767, -4097, 11, 3001], Int32(rowCount), count) }
+                return Array(sum[..<count])
+            }
+        }
+    }
+
+    @Test func fixedRowsBecomeLanesAlike() {
+        let (count, lanes) = (45, Int(IMGPIPE_FIXED_LANES))
+        let rows = (0..<lanes).map { Self.fixed(Self.padded(count), seed: UInt64($0)) }
+        Self.expectAlike("interleave_fixed") { ops in
+            var result = [Int16](repeating: 0, count: lanes * Self.padded(count))
+            withRows(rows) { ops.interleave_fixed($0, &result, count) }
+            return Array(result[..<(lanes * count)])
+        }
+    }
+
+    @Test(arguments: [1, 3])
+    func fixedRowsAreResampledAlike(_ channels: Int) {
+        let lanes = Int(IMGPIPE_FIXED_LANES)
+        let samples = Self.fixed(lanes * channels * 20)
+        let weights = (0..<30).map { Int16($0 * 431 - 3000) }
+        let windows = [(0, 1, 0), (0, 5, 1), (3, 6, 6), (10, 10, 12), (19, 1, 22)].map { imgpipe_window(first: $0.0, count: $0.1, offset: $0.2) }
+        Self.expectAlike("resample_fixed") { ops in
+            var output = [Int16](repeating: 0, count: lanes * channels * windows.count)
+            ops.resample_fixed(samples, &output, windows, weights, windows.count, Int32(channels))
+            return output
+        }
+    }
+
+    @Test(arguments: [1, 8, 13, 64])
+    func fixedSamplesAreRoundedAlike(_ count: Int) {
+        for rowCount in [1, 5, 8, 9, 16] {
+            Self.expectAlike("store8_fixed") { ops -> [UInt8] in
+                let samples = Self.fixed(Int(IMGPIPE_FIXED_LANES) * Self.padded(count))
+                var rows = [UInt8](repeating: 77, count: rowCount * count + 1)
+                ops.store8_fixed(samples, &rows, Int32(rowCount), count)
+                #expect(rows.last == 77)
+                return rows
+            }
+        }
+    }
+
     /// Rows of every filter, of one pixel and of many; nothing is written behind them.
     @Test(arguments: [3, 4])
     func filtersAreUndoneAlike(_ bpp: Int) {
@@ -146,9 +212,9 @@ import Testing
         }
     }
 
-    private func withRows(_ rows: [[Float]], _ body: (UnsafePointer<UnsafePointer<Float>?>) -> Void) {
+    private func withRows<T>(_ rows: [[T]], _ body: (UnsafePointer<UnsafePointer<T>?>) -> Void) {
         let copies = rows.map { row in
-            let copy = UnsafeMutablePointer<Float>.allocate(capacity: row.count)
+            let copy = UnsafeMutablePointer<T>.allocate(capacity: row.count)
             copy.update(from: row, count: row.count)
             return copy
         }

@@ -1,7 +1,7 @@
 /* Leaf kernels of resampling on clang's vector extensions, one table for each instruction set.
 
    Every table gives the same bytes: products and sums are rounded one by one, in one order, without fused multiply-add. Rows
-   of floats are padded to a multiple of IMGPIPE_ROW_STEP, and kernels may read and write the padding. */
+   of floats and of fixed point are padded to a multiple of IMGPIPE_ROW_STEP, and kernels may read and write the padding. */
 #ifndef CVECTOROPS_H
 #define CVECTOROPS_H
 
@@ -12,6 +12,9 @@
 enum { IMGPIPE_LANES = 8 };
 
 enum { IMGPIPE_ROW_STEP = 16 };
+
+/* In fixed point: an int16_t holds a sample x 64, which leaves room for what a kernel overshoots; weights are x 32768. */
+enum { IMGPIPE_FIXED_LANES = 16, IMGPIPE_FIXED_BITS = 6 };
 
 /* Input rows that are added at once. */
 enum { IMGPIPE_MOST_ROWS = 4 };
@@ -56,6 +59,14 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
        after another. */
     void (*unfilter4)(
         const uint8_t *filtered, size_t filtered_stride, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp);
+
+    /* The same as above, in fixed point: each product is rounded, halves up. `channels`: 1 or 3. */
+    void (*load8_fixed)(const uint8_t *samples, int16_t *fixed, size_t count);
+    void (*add_rows_fixed)(int16_t *sum, int fresh, const int16_t *const *rows, const int16_t *weights, int row_count, size_t count);
+    void (*interleave_fixed)(const int16_t *const rows[IMGPIPE_FIXED_LANES], int16_t *lanes, size_t count);
+    void (*resample_fixed)(
+        const int16_t *lanes, int16_t *output, const imgpipe_window *windows, const int16_t *weights, size_t window_count, int channels);
+    void (*store8_fixed)(const int16_t *lanes, uint8_t *rows, int row_count, size_t count);
 } imgpipe_vector_ops;
 
 /* Undoes the filter, 0 ... 4, of one row of pixels of `bpp` bytes, 1 ... 8. PNG specification, section 9. */

@@ -6,7 +6,7 @@
 public final class PlanarResizer: RowSource {
     private let source: any RowSource
     /// Luma, Cb, Cr.
-    private let planes: [RowResampler]
+    private let planes: [AnyRowResampler]
     private let input: BufferLease
     /// Finished rows: a batch of each plane, one behind the other; and those that were not given yet.
     private let finished: BufferLease
@@ -27,7 +27,9 @@ public final class PlanarResizer: RowSource {
     }
 
     /// `source`: one that `takes` says yes to.
-    public init(_ source: any RowSource, width: UInt32, height: UInt32, kernel: Kernel, pool: BufferPool) throws(ImageError) {
+    public init(
+        _ source: any RowSource, width: UInt32, height: UInt32, kernel: Kernel, cache: WeightsCache? = nil, pool: BufferPool
+    ) throws(ImageError) {
         let before = source.info
         precondition(Self.takes(before, width: width, height: height))
         self.source = source
@@ -35,30 +37,27 @@ public final class PlanarResizer: RowSource {
         info.setFormat(PixelFormat(.ycbcr))
         self.info = info
         input = try pool.lease(before.bandBufferBytes)
-        finished = try pool.lease(3 * min(VectorOps.lanes, Int(height)) * Int(width))
+        finished = try pool.lease(3 * min(Resampling.mostBatchRows, Int(height)) * Int(width))
         let (w, h) = (Int(before.width), Int(before.height))
         let subsampling = before.format.subsampling
         var sample = before
         sample.setFormat(.gray)
-        let pixels = FloatPixels(sample, isLinear: false)
-        func plane(_ across: Weights, _ down: Weights, width: Int, height: Int) throws(ImageError) -> RowResampler {
-            try RowResampler(
-                pixels, channels: 1, inputWidth: width, inputHeight: height, across: across, down: down, ahead: Self.rowsAhead,
-                ops: VectorOps.best, pool: pool)
-        }
         let extent = before.extent
-        let luma = try plane(
-            Weights(from: w, extent: extent.width, to: Int(width), kernel: kernel, pool: pool),
-            Weights(from: h, extent: extent.height, to: Int(height), kernel: kernel, pool: pool), width: w, height: h)
-        let chromaWidth = before.format.chromaWidth(width: w)
-        let chromaHeight = (h + subsampling.vertical - 1) / subsampling.vertical
-        let across = try Weights(
-            from: chromaWidth, extent: extent.width / Double(subsampling.horizontal), to: Int(width), kernel: kernel, pool: pool)
-        let down = try Weights(
-            from: chromaHeight, extent: extent.height / Double(subsampling.vertical), to: Int(height), kernel: kernel, pool: pool)
+        let cache = cache ?? WeightsCache(pool: pool)
+        // The picture covers so much of a plane of so many columns and rows.
+        func plane(_ columns: Int, _ rows: Int, _ extentX: Double, _ extentY: Double) throws(ImageError) -> Resampling {
+            Resampling(
+                width: columns, height: rows, across: try cache.weights(from: columns, extent: extentX, to: Int(width), kernel: kernel),
+                down: try cache.weights(from: rows, extent: extentY, to: Int(height), kernel: kernel), rowsAhead: Self.rowsAhead)
+        }
+        let luma = try plane(w, h, extent.width, extent.height)
+        let chroma = try plane(
+            before.format.chromaWidth(width: w), (h + subsampling.vertical - 1) / subsampling.vertical,
+            extent.width / Double(subsampling.horizontal), extent.height / Double(subsampling.vertical))
+        let isFixed = luma.isFixed(sample.format) && chroma.isFixed(sample.format)
         planes = [
-            luma, try plane(across, down, width: chromaWidth, height: chromaHeight),
-            try plane(across, down, width: chromaWidth, height: chromaHeight),
+            try luma.resampler(sample, isFixed: isFixed, pool: pool), try chroma.resampler(sample, isFixed: isFixed, pool: pool),
+            try chroma.resampler(sample, isFixed: isFixed, pool: pool),
         ]
     }
 
@@ -94,7 +93,7 @@ public final class PlanarResizer: RowSource {
         return done
     }
 
-    private var isBatchReady: Bool { planes.allSatisfy(\.isBatchReady) }
+    private var isBatchReady: Bool { planes.allSatisfy { $0.isBatchReady } }
 
     private func finishBatch() throws(ImageError) {
         while !isBatchReady { try pushBand() }

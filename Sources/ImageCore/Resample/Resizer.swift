@@ -1,7 +1,7 @@
 /// A picture resampled to another size: see `RowResampler`. Alpha is premultiplied for the work.
 public final class Resizer: RowSource {
     private let source: any RowSource
-    private let resampler: RowResampler
+    private let resampler: AnyRowResampler
     /// Rows as the source gives them, waiting, and how many it gave.
     private let input: BufferLease
     private var inputRows = 0..<0
@@ -15,9 +15,9 @@ public final class Resizer: RowSource {
     public var metadata: [MetadataRecord] { source.metadata }
     public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
-    /// `source`: packed. `width`, `height`: at least 1. `isLinear`: the work is done in linear light; not for YCbCr.
+    /// `source`: packed. `width`, `height`: at least 1. `cache`: for the weights, where there are several pictures. `isLinear`: the work is done in linear light; not for YCbCr.
     public init(
-        _ source: any RowSource, width: UInt32, height: UInt32, kernel: Kernel, isLinear: Bool = false, pool: BufferPool
+        _ source: any RowSource, width: UInt32, height: UInt32, kernel: Kernel, isLinear: Bool = false, cache: WeightsCache? = nil, pool: BufferPool
     ) throws(ImageError) {
         let before = source.info
         precondition(before.format.layout == .packed, "planes are converted before")
@@ -25,14 +25,15 @@ public final class Resizer: RowSource {
         self.source = source
         info = before.resized(width: width, height: height)
         input = try pool.lease(before.bandBufferBytes)
-        finished = try pool.lease(min(VectorOps.lanes, Int(height)) * info.rowBytes)
+        finished = try pool.lease(min(Resampling.mostBatchRows, Int(height)) * info.rowBytes)
         let extent = before.extent
-        resampler = try RowResampler(
-            FloatPixels(before, isLinear: isLinear), channels: before.format.channels, inputWidth: Int(before.width),
-            inputHeight: Int(before.height),
-            across: Weights(from: Int(before.width), extent: extent.width, to: Int(width), kernel: kernel, pool: pool),
-            down: Weights(from: Int(before.height), extent: extent.height, to: Int(height), kernel: kernel, pool: pool),
-            ops: VectorOps.best, pool: pool)
+        let cache = cache ?? WeightsCache(pool: pool)
+        let resampling = Resampling(
+            width: Int(before.width), height: Int(before.height),
+            across: try cache.weights(from: Int(before.width), extent: extent.width, to: Int(width), kernel: kernel),
+            down: try cache.weights(from: Int(before.height), extent: extent.height, to: Int(height), kernel: kernel))
+        resampler = try resampling.resampler(
+            before, isFixed: !isLinear && resampling.isFixed(before.format), isLinear: isLinear, pool: pool)
     }
 
     public func nextFrame() throws(ImageError) -> Frame? {

@@ -1,26 +1,96 @@
-import CVectorOps
-
-/// Resamples rows of interleaved samples to another size: rows are pushed while it wants them, and come out eight at a time.
+/// Resamples rows of interleaved samples to another size: rows are pushed while it wants them, and come out a batch at a time.
 ///
-/// The work is done in Float; samples are rounded once, at the end. Separable, down the columns first: reducing, four input rows at a
-/// time are added to every output row that they count in, and no input row is kept; enlarging, the few input rows that an output row
-/// needs are kept. Eight output rows go along their length together, one in each lane of a vector.
-/// Memory: about 15 rows of Floats of the input's width and 8 as lanes, whatever the reduction.
-final class RowResampler {
+/// An enumeration, not a protocol: behind a protocol the loops would not be compiled for each kind of sample.
+enum AnyRowResampler {
+    case fixed(RowResampler<FixedArithmetic>)
+    case float(RowResampler<FloatArithmetic>)
+
+    /// Before each frame.
+    func begin() {
+        switch self {
+        case .fixed(let rows): rows.begin()
+        case .float(let rows): rows.begin()
+        }
+    }
+
+    /// Output rows of the next batch; 0 after the last.
+    var batchRows: Int {
+        switch self {
+        case .fixed(let rows): rows.batchRows
+        case .float(let rows): rows.batchRows
+        }
+    }
+
+    var isBatchReady: Bool {
+        switch self {
+        case .fixed(let rows): rows.isBatchReady
+        case .float(let rows): rows.isBatchReady
+        }
+    }
+
+    /// The next input row; while the batch is not ready.
+    func push(_ row: UnsafeRawPointer) {
+        switch self {
+        case .fixed(let rows): rows.push(row)
+        case .float(let rows): rows.push(row)
+        }
+    }
+
+    /// Puts the batch, which is ready, at `rows`: rows of the output's width, one right behind another.
+    func finishBatch(to rows: UnsafeMutableRawPointer) {
+        switch self {
+        case .fixed(let resampler): resampler.finishBatch(to: rows)
+        case .float(let resampler): resampler.finishBatch(to: rows)
+        }
+    }
+}
+
+/// Between two sizes: what rows of one side become, and how many may be pushed beyond what is wanted (reducing only).
+struct Resampling {
+    let width: Int
+    let height: Int
+    let across: Weights
+    let down: Weights
+    var rowsAhead = 0
+
+    /// The most rows that a batch has.
+    static let mostBatchRows = max(FloatArithmetic.lanes, FixedArithmetic.lanes)
+
+    /// Whether fixed point serves.
+    func isFixed(_ format: PixelFormat) -> Bool { FixedArithmetic.serves(format, across) && FixedArithmetic.serves(format, down) }
+
+    /// The resampler for rows of `info`; `isFixed` where that serves. What is to come out together must be of one kind.
+    func resampler(_ info: ImageInfo, isFixed: Bool, isLinear: Bool = false, pool: BufferPool) throws(ImageError) -> AnyRowResampler {
+        let (channels, ops) = (info.format.channels, VectorOps.best)
+        if isFixed {
+            return .fixed(try RowResampler(FixedArithmetic(channels: channels, ops: ops), self, channels: channels, pool: pool))
+        }
+        let pixels = FloatPixels(info, isLinear: isLinear)
+        return .float(try RowResampler(FloatArithmetic(pixels: pixels, ops: ops), self, channels: channels, pool: pool))
+    }
+}
+
+/// Separable, down the columns first: reducing, four input rows at a time are added to every output row that they count in, and no
+/// input row is kept; enlarging, the few input rows that an output row needs are kept. A batch of output rows goes along its length
+/// together, one in each lane of a vector.
+/// Memory: about 15 to 23 rows of the input's width, 4 or 2 bytes a sample, and a batch as lanes, whatever the reduction.
+final class RowResampler<Arithmetic: RowArithmetic> {
+    private typealias Sample = Arithmetic.Sample
+    private let arithmetic: Arithmetic
     private let across: Weights
     private let down: Weights
-    private let pixels: FloatPixels
-    private let ops: imgpipe_vector_ops
+    private let acrossValues: UnsafePointer<Sample>
+    private let downValues: UnsafePointer<Sample>
     private let isReducing: Bool
     private let channels: Int
     private let inputWidth: Int
     private let inputHeight: Int
 
     /// Reducing: the input rows that are added next. Enlarging: input row i in place i mod count, while it counts.
-    private let inputFloats: FloatRows
+    private let inputRows: PaddedRows<Arithmetic.Sample>
     private let inputCount: Int
     /// Output row i, resampled down the columns, in place i mod count.
-    private let sums: FloatRows
+    private let sums: PaddedRows<Arithmetic.Sample>
     private let sumCount: Int
     /// Eight such rows as lanes, and what becomes of them.
     private let lanes: BufferLease
@@ -29,65 +99,61 @@ final class RowResampler {
     /// still grow.
     private var pushed = 0
     private var added = 0
-    private(set) var given = 0
+    private var given = 0
     private var summed = 0
     private var firstOpen = 0
 
-    /// `across`, `down`: weights from the input's sides to the output's. `ahead`: input rows that may be pushed beyond what is wanted;
-    /// reducing only.
-    init(
-        _ pixels: FloatPixels, channels: Int, inputWidth: Int, inputHeight: Int, across: Weights, down: Weights, ahead: Int = 0,
-        ops: imgpipe_vector_ops, pool: BufferPool
-    ) throws(ImageError) {
-        (self.pixels, self.channels, self.across, self.down, self.ops) = (pixels, channels, across, down, ops)
-        (self.inputWidth, self.inputHeight) = (inputWidth, inputHeight)
+    init(_ arithmetic: Arithmetic, _ resampling: Resampling, channels: Int, pool: BufferPool) throws(ImageError) {
+        (self.arithmetic, self.channels, across, down) = (arithmetic, channels, resampling.across, resampling.down)
+        (inputWidth, inputHeight) = (resampling.width, resampling.height)
         isReducing = down.windows.count <= inputHeight
-        precondition(isReducing || ahead == 0)
-        let batch = min(VectorOps.lanes, down.windows.count)
+        precondition(isReducing || resampling.rowsAhead == 0)
+        acrossValues = try arithmetic.values(of: across, pool: pool)
+        downValues = try arithmetic.values(of: down, pool: pool)
+        let batch = min(Arithmetic.lanes, down.windows.count)
         inputCount = isReducing ? VectorOps.mostRows : down.longest
-        sumCount = isReducing ? batch + down.mostMeeting(span: VectorOps.mostRows + ahead) : batch
-        inputFloats = try FloatRows(inputCount, samples: inputWidth * channels, pool: pool)
-        sums = try FloatRows(sumCount, samples: inputWidth * channels, pool: pool)
-        let laneBytes = VectorOps.lanes * MemoryLayout<Float>.stride
+        sumCount = isReducing ? batch + down.mostMeeting(span: VectorOps.mostRows + resampling.rowsAhead) : batch
+        inputRows = try PaddedRows(inputCount, samples: inputWidth * channels, pool: pool)
+        sums = try PaddedRows(sumCount, samples: inputWidth * channels, pool: pool)
+        let laneBytes = Arithmetic.lanes * MemoryLayout<Sample>.stride
         lanes = try pool.lease(VectorOps.padded(inputWidth * channels) * laneBytes)
         outputLanes = try pool.lease(VectorOps.padded(across.windows.count * channels) * laneBytes)
     }
 
-    /// Before each frame.
     func begin() {
         (pushed, added, given, summed, firstOpen) = (0, 0, 0, 0, 0)
     }
 
-    /// Output rows of the next batch; 0 after the last.
-    var batchRows: Int { min(VectorOps.lanes, down.windows.count - given) }
+    /// The first batch is half of one at most, for those who wait for the first rows.
+    var batchRows: Int { min(given == 0 ? VectorOps.lanes : Arithmetic.lanes, down.windows.count - given) }
 
     var isBatchReady: Bool {
         let count = batchRows
         return count > 0 && (isReducing ? added >= down.windows[given + count - 1].end : summed >= given + count)
     }
 
-    /// The next input row; while the batch is not ready.
     func push(_ row: UnsafeRawPointer) {
         if isReducing {
-            pixels.load(row, to: inputFloats[pushed - added], pixels: inputWidth)
+            arithmetic.load(row, to: inputRows[pushed - added], pixels: inputWidth)
             pushed += 1
             if pushed - added == VectorOps.mostRows || pushed == inputHeight { addPushed() }
         } else {
-            pixels.load(row, to: inputFloats[pushed % inputCount], pixels: inputWidth)
+            arithmetic.load(row, to: inputRows[pushed % inputCount], pixels: inputWidth)
             pushed += 1
             sumUp()
         }
     }
 
-    /// Puts the batch, which is ready, at `rows`: rows of the output's width, one right behind another.
     func finishBatch(to rows: UnsafeMutableRawPointer) {
         let count = batchRows
-        let lanes = lanes.start.assumingMemoryBound(to: Float.self)
-        let outputLanes = outputLanes.start.assumingMemoryBound(to: Float.self)
+        let lanes = lanes.start.assumingMemoryBound(to: Sample.self)
+        let outputLanes = outputLanes.start.assumingMemoryBound(to: Sample.self)
         // Lanes that no row needs have one all the same.
-        sums.interleave(to: lanes, samples: inputWidth * channels, ops) { (given + min($0, count - 1)) % sumCount }
-        ops.resample(lanes, outputLanes, across.windows.baseAddress, across.values, across.windows.count, Int32(channels))
-        pixels.store(outputLanes, to: rows, rowCount: count, pixels: across.windows.count)
+        sums.withStarts(lanes: Arithmetic.lanes, { (given + min($0, count - 1)) % sumCount }) {
+            arithmetic.interleave($0, to: lanes, samples: inputWidth * channels)
+        }
+        arithmetic.resample(lanes, to: outputLanes, across.windows, acrossValues, channels: channels)
+        arithmetic.store(outputLanes, to: rows, rowCount: count, pixels: across.windows.count)
         given += count
         if !isReducing { sumUp() }
     }
@@ -104,7 +170,7 @@ final class RowResampler {
             let window = down.windows[output]
             let part = max(window.first, rows.lowerBound)..<min(window.end, rows.upperBound)
             if !part.isEmpty {
-                add(to: sums[output % sumCount], isFresh: part.lowerBound == window.first, window, part) { self.inputFloats[$0 - rows.lowerBound] }
+                add(to: sums[output % sumCount], isFresh: part.lowerBound == window.first, window, part) { self.inputRows[$0 - rows.lowerBound] }
             }
             output += 1
         }
@@ -117,7 +183,7 @@ final class RowResampler {
             let window = down.windows[summed]
             for start in stride(from: window.first, to: window.end, by: VectorOps.mostRows) {
                 let part = start..<min(start + VectorOps.mostRows, window.end)
-                add(to: sums[summed % sumCount], isFresh: start == window.first, window, part) { self.inputFloats[$0 % self.inputCount] }
+                add(to: sums[summed % sumCount], isFresh: start == window.first, window, part) { self.inputRows[$0 % self.inputCount] }
             }
             summed += 1
         }
@@ -125,15 +191,13 @@ final class RowResampler {
 
     /// Adds the input rows `part`, at most four, times their weights.
     private func add(
-        to sum: UnsafeMutablePointer<Float>, isFresh: Bool, _ window: Weights.Window, _ part: Range<Int>,
-        row: (Int) -> UnsafeMutablePointer<Float>
+        to sum: UnsafeMutablePointer<Sample>, isFresh: Bool, _ window: Weights.Window, _ part: Range<Int>,
+        row: (Int) -> UnsafeMutablePointer<Sample>
     ) {
-        var rows: (UnsafePointer<Float>?, UnsafePointer<Float>?, UnsafePointer<Float>?, UnsafePointer<Float>?) = (nil, nil, nil, nil)
-        withUnsafeMutableBytes(of: &rows) { rows in
-            let rows = rows.bindMemory(to: UnsafePointer<Float>?.self)
-            for (i, number) in part.enumerated() { rows[i] = UnsafePointer(row(number)) }
-            let weights = down.values + window.offset + part.lowerBound - window.first
-            ops.add_rows(sum, isFresh ? 1 : 0, rows.baseAddress, weights, Int32(part.count), inputWidth * channels)
+        let rows = InlineArray<4, UnsafePointer<Sample>?> { $0 < part.count ? UnsafePointer(row(part.lowerBound + $0)) : nil }
+        let weights = downValues + window.offset + part.lowerBound - window.first
+        rows.span.withUnsafeBufferPointer {
+            arithmetic.add($0.baseAddress!, weights, rowCount: part.count, to: sum, isFresh: isFresh, samples: inputWidth * channels)
         }
     }
 }

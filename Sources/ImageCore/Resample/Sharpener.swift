@@ -12,9 +12,9 @@ public final class Sharpener: RowSource {
     private let input: BufferLease
     private var inputRows = 0..<0
     /// Rows of Floats: the one above, the one that comes out and the one below, each in place (row mod 3).
-    private let ring: FloatRows
+    private let ring: PaddedRows<Float>
     /// Rows that come out together, and as lanes.
-    private let output: FloatRows
+    private let output: PaddedRows<Float>
     private let lanes: BufferLease
     private var rowsRead = 0
     private var rowsDone = 0
@@ -32,8 +32,8 @@ public final class Sharpener: RowSource {
         pixels = FloatPixels(info, isLinear: isLinear)
         let samples = Int(info.width) * info.format.channels
         input = try pool.lease(info.bandBufferBytes)
-        ring = try FloatRows(3, samples: samples, pool: pool)
-        output = try FloatRows(VectorOps.lanes, samples: samples, pool: pool)
+        ring = try PaddedRows<Float>(3, samples: samples, pool: pool)
+        output = try PaddedRows<Float>(VectorOps.lanes, samples: samples, pool: pool)
         lanes = try pool.lease(VectorOps.padded(samples) * VectorOps.lanes * MemoryLayout<Float>.stride)
     }
 
@@ -65,7 +65,8 @@ public final class Sharpener: RowSource {
 
     private func store(_ count: Int, to target: UnsafeMutableRawPointer) {
         let lanes = lanes.start.assumingMemoryBound(to: Float.self)
-        output.interleave(to: lanes, samples: Int(info.width) * info.format.channels, VectorOps.best) { min($0, count - 1) }
+        let samples = Int(info.width) * info.format.channels
+        output.withStarts(lanes: VectorOps.lanes, { min($0, count - 1) }) { VectorOps.best.interleave($0, lanes, samples) }
         pixels.store(lanes, to: target, rowCount: count, pixels: Int(info.width))
     }
 

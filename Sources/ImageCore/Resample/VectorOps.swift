@@ -29,26 +29,26 @@ package enum VectorOps {
     }
 }
 
-/// Rows of Floats, each padded as the kernels want it, in leased memory.
-final class FloatRows {
+/// Rows of samples, each padded as the kernels want it, in leased memory.
+final class PaddedRows<Sample: BitwiseCopyable & ExpressibleByIntegerLiteral> {
     private let lease: BufferLease
     private let stride: Int
 
     /// `count` rows of `samples`.
     init(_ count: Int, samples: Int, pool: BufferPool) throws(ImageError) {
         stride = VectorOps.padded(samples)
-        lease = try pool.lease(count * stride * MemoryLayout<Float>.stride)
+        lease = try pool.lease(count * stride * MemoryLayout<Sample>.stride)
         // The padding takes part in sums that nobody reads: it must be no slow number.
         for row in 0..<count { for i in samples..<stride { self[row][i] = 0 } }
     }
 
-    /// Puts rows as lanes at `lanes`, `samples` of each: `row` gives the number of the one for each lane.
-    func interleave(to lanes: UnsafeMutablePointer<Float>, samples: Int, _ ops: imgpipe_vector_ops, row: (Int) -> Int) {
-        let starts = InlineArray<8, UnsafePointer<Float>?> { UnsafePointer(self[row($0)]) }
-        starts.span.withUnsafeBufferPointer { ops.interleave($0.baseAddress, lanes, samples) }
+    /// Gives `body` where rows begin, one for each of at most 16 lanes: `row` tells its number.
+    func withStarts(lanes: Int, _ row: (Int) -> Int, _ body: (UnsafePointer<UnsafePointer<Sample>?>) -> Void) {
+        let starts = InlineArray<16, UnsafePointer<Sample>?> { $0 < lanes ? UnsafePointer(self[row($0)]) : nil }
+        starts.span.withUnsafeBufferPointer { body($0.baseAddress!) }
     }
 
-    subscript(row: Int) -> UnsafeMutablePointer<Float> {
-        lease.start.assumingMemoryBound(to: Float.self) + row * stride
+    subscript(row: Int) -> UnsafeMutablePointer<Sample> {
+        lease.start.assumingMemoryBound(to: Sample.self) + row * stride
     }
 }

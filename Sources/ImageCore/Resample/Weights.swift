@@ -12,12 +12,15 @@ public final class Weights {
 
     private let windowsLease: BufferLease
     private let valuesLease: BufferLease
+    private var fixed: HeldBuffer?
     /// One for each output sample; `first` and `end` never decrease.
     public let windows: UnsafeBufferPointer<Window>
     /// The weights of all windows, one after another.
     public let values: UnsafePointer<Float>
     /// The most samples that one window has.
     public let longest: Int
+    /// The weight farthest from 0, without its sign: more than 1 where enlarging repeats the edge.
+    let largest: Float
 
     /// `inputCount` samples become `outputCount`; both at least 1. `extent`: how many input samples the output covers, where that is no
     /// whole number, as with chroma. Costs outputCount x taps calls of the kernel. Throws `overLimit(.memory)`.
@@ -34,7 +37,7 @@ public final class Weights {
         let windows = UnsafeMutableBufferPointer(
             start: windowsLease.start.bindMemory(to: Window.self, capacity: outputCount), count: outputCount)
         let values = valuesLease.start.bindMemory(to: Float.self, capacity: outputCount * mostTaps)
-        var (used, longest) = (0, 0)
+        var (used, longest, largest) = (0, 0, Float(0))
         for output in 0..<outputCount {
             // Sample i has its centre at i + 0.5 on both axes.
             let center = (Double(output) + 0.5) * scale
@@ -50,12 +53,14 @@ public final class Weights {
                 windows[output] = Window(first: low, count: high - low + 1, offset: used)
                 Self.fill(taps, low...high, from: first...last, center: center, stretch: stretch, kernel: kernel)
             }
+            for i in used..<used + windows[output].count { largest = max(largest, abs(values[i])) }
             used += windows[output].count
             longest = max(longest, windows[output].count)
         }
         self.windows = UnsafeBufferPointer(windows)
         self.values = UnsafePointer(values)
         self.longest = longest
+        self.largest = largest
     }
 
     /// The weights of the samples in `window`; those of `samples` outside go to the nearest inside.
@@ -76,6 +81,25 @@ public final class Weights {
         for i in 0..<window.count { taps[i] = Float(Double(taps[i]) / sum) }
     }
 
+    /// The weights times 32768, so that those of a window have that sum, as far as 16 bits hold it. Made once.
+    func fixedPoint(pool: BufferPool) throws(ImageError) -> UnsafePointer<Int16> {
+        if fixed == nil {
+            let buffer = HeldBuffer(try pool.lease((windows.last!.offset + windows.last!.count) * MemoryLayout<Int16>.stride))
+            let target = buffer.start.bindMemory(to: Int16.self, capacity: buffer.count / MemoryLayout<Int16>.stride)
+            for window in windows {
+                var (exact, given) = (0.0, 0)
+                for i in window.offset..<window.end - window.first + window.offset {
+                    exact += Double(values[i]) * 32768
+                    // Rounded to nearest; the compiler's own is a call.
+                    target[i] = Int16(clamping: Int(exact + 65536.5) - 65536 - given)
+                    given += Int(target[i])
+                }
+            }
+            fixed = buffer
+        }
+        return UnsafePointer(fixed!.start.assumingMemoryBound(to: Int16.self))
+    }
+
     /// The most output samples whose windows meet any `span` input samples in a row.
     func mostMeeting(span: Int) -> Int {
         var most = 0
@@ -85,6 +109,44 @@ public final class Weights {
             most = max(most, high - low + 1)
         }
         return most
+    }
+}
+
+/// Weights that were made before: pictures of a list are often of one size. Not for sharing between threads.
+public final class WeightsCache {
+    private var recent: [(key: Key, weights: Weights)] = []
+    private let pool: BufferPool
+
+    private struct Key: Equatable {
+        let inputCount: Int
+        let extent: Double
+        let outputCount: Int
+        let kernel: Kernel
+    }
+
+    /// Those of a picture of planes in each of two orientations.
+    private static let mostKept = 8
+
+    public init(pool: BufferPool) { self.pool = pool }
+
+    /// See `Weights.init`.
+    func weights(from inputCount: Int, extent: Double, to outputCount: Int, kernel: Kernel) throws(ImageError) -> Weights {
+        let key = Key(inputCount: inputCount, extent: extent, outputCount: outputCount, kernel: kernel)
+        if let found = recent.firstIndex(where: { $0.key == key }) {
+            recent.append(recent.remove(at: found))
+        } else {
+            if recent.count == Self.mostKept { recent.removeFirst() }
+            func made() throws(ImageError) -> Weights { try Weights(from: inputCount, extent: extent, to: outputCount, kernel: kernel, pool: pool) }
+            do throws(ImageError) {
+                recent.append((key, try made()))
+            } catch {
+                // What is only kept makes room under the limit on memory.
+                if recent.isEmpty { throw error }
+                recent = []
+                recent.append((key, try made()))
+            }
+        }
+        return recent.last!.weights
     }
 }
 
