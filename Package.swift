@@ -46,6 +46,8 @@ let package = Package(
         .executableTarget(
             name: "imgencode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
         // Not installed: the measurement behind ByteSource (docs/measurements.md).
+        // Not installed: Lanczos3 alone, for `make bench`.
+        .executableTarget(name: "resample", dependencies: ["ImageCore"], path: "Benchmarks/resample", swiftSettings: swift),
         .executableTarget(name: "readormap", path: "Benchmarks/readormap", swiftSettings: swift),
         // Pictures in memory, for the tests of both libraries.
         .target(name: "TestPictures", dependencies: ["ImageCore"], path: "Tests/TestPictures", swiftSettings: swift),

@@ -17,6 +17,11 @@ int imgpipe_is_closed(int descriptor) {
     return fcntl(descriptor, F_GETFD) == -1;
 }
 
+void imgpipe_grow_pipe(int descriptor, int bytes) {
+    int now = fcntl(descriptor, F_GETPIPE_SZ);
+    if (now >= 0 && now < bytes) fcntl(descriptor, F_SETPIPE_SZ, bytes);
+}
+
 int imgpipe_open_unnamed(const char *directory, unsigned mode) {
     /* Without /proc it could never get a name. */
     if (access("/proc/self/fd", F_OK) != 0) return -1;

@@ -114,6 +114,27 @@ static void load8_fixed(const uint8_t *samples, int16_t *fixed, size_t count) {
     for (size_t i = 0; i < count; i++) fixed[i] = (int16_t)(samples[i] << IMGPIPE_FIXED_BITS);
 }
 
+static void load_rgba_fixed(const uint8_t *pixels, int16_t *fixed, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        for (size_t c = 0; c < 4; c++)
+            fixed[4 * i + c] = (int16_t)(((uint32_t)pixels[4 * i + c] * (c < 3 ? pixels[4 * i + 3] : 255u) * 16449u) >> 16);
+}
+
+static void unpremultiply_fixed(int16_t *lanes, size_t pixels) {
+    for (size_t i = 0; i < pixels; i++) {
+        int16_t *pixel = lanes + 4 * IMGPIPE_FIXED_LANES * i;
+        for (int r = 0; r < IMGPIPE_FIXED_LANES; r++) {
+            int alpha = pixel[3 * IMGPIPE_FIXED_LANES + r];
+            float factor = alpha >= 32 ? 16320 / (float)alpha : 0;
+            for (int c = 0; c < 3; c++) {
+                float x = pixel[c * IMGPIPE_FIXED_LANES + r] * factor;
+                x = x < 16320 ? x : 16320;
+                pixel[c * IMGPIPE_FIXED_LANES + r] = (int16_t)((x > 0 ? x : 0) + 0.5f);
+            }
+        }
+    }
+}
+
 static void add_rows_fixed(
     int16_t *sum, int fresh, const int16_t *const *rows, const int16_t *weights, int row_count, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -151,5 +172,5 @@ static void store8_fixed(const int16_t *lanes, uint8_t *rows, int row_count, siz
 
 const imgpipe_vector_ops imgpipe_scalar_ops = {
     "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16, interleave3, unfilter4,
-    load8_fixed, add_rows_fixed, interleave_fixed, resample_fixed, store8_fixed,
+    load8_fixed, load_rgba_fixed, add_rows_fixed, interleave_fixed, resample_fixed, unpremultiply_fixed, store8_fixed,
 };

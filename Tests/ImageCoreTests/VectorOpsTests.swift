@@ -158,7 +158,33 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 3])
+    /// Opaque colour stays what it is; any other is near its product with alpha.
+    @Test func colourBecomesFixedAlike() {
+        let pixels = (0..<4 * 1031).map { UInt8(truncatingIfNeeded: $0 % 4 == 3 ? ($0 % 12 == 3 ? 255 : $0 / 4) : $0 * 37) }
+        Self.expectAlike("load_rgba_fixed") { ops in
+            var row = [Int16](repeating: 0, count: pixels.count)
+            ops.load_rgba_fixed(pixels, &row, pixels.count / 4)
+            for i in row.indices {
+                let alpha = i % 4 == 3 ? 255 : Double(pixels[i | 3])
+                let exact = Double(pixels[i]) * alpha / 255 * 64
+                #expect(alpha == 255 ? Double(row[i]) == exact : abs(Double(row[i]) - exact) <= 1)
+            }
+            return row
+        }
+    }
+
+    @Test func fixedColourIsDividedByAlphaAlike() {
+        let pixels = 11
+        Self.expectAlike("unpremultiply_fixed") { ops in
+            var lanes = Self.fixed(4 * Int(IMGPIPE_FIXED_LANES) * pixels)
+            // Alpha below 0, 0, that rounds to 0, and just not.
+            for (i, alpha) in [-5, 0, 1, 31, 32, 33].enumerated() { lanes[3 * Int(IMGPIPE_FIXED_LANES) + i] = Int16(alpha) }
+            ops.unpremultiply_fixed(&lanes, pixels)
+            return lanes
+        }
+    }
+
+    @Test(arguments: [1, 3, 4])
     func fixedRowsAreResampledAlike(_ channels: Int) {
         let lanes = Int(IMGPIPE_FIXED_LANES)
         let samples = Self.fixed(lanes * channels * 20)

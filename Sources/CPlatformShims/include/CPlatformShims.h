@@ -10,6 +10,9 @@ int imgpipe_open(const char *path, int flags, unsigned mode);
 /* fcntl(F_GETFD): not 0 where nothing is open under this number. */
 int imgpipe_is_closed(int descriptor);
 
+/* Gives a pipe room for so many bytes, where it has less and the system allows it; nothing for what is no pipe. */
+void imgpipe_grow_pipe(int descriptor, int bytes);
+
 /* open(2) with O_TMPFILE: a file without a name in `directory`; -1 where the file system has none. */
 int imgpipe_open_unnamed(const char *directory, unsigned mode);
 

@@ -60,12 +60,15 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
     void (*unfilter4)(
         const uint8_t *filtered, size_t filtered_stride, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp);
 
-    /* The same as above, in fixed point: each product is rounded, halves up. `channels`: 1 or 3. */
+    /* The same as above, in fixed point: each product is rounded, halves up. `channels`: 1, 3 or 4. Pixels of four channels, alpha last:
+       colour times alpha / 255 in, and divided by it, 0 where alpha rounds to 0, before the store. */
     void (*load8_fixed)(const uint8_t *samples, int16_t *fixed, size_t count);
+    void (*load_rgba_fixed)(const uint8_t *pixels, int16_t *fixed, size_t count);
     void (*add_rows_fixed)(int16_t *sum, int fresh, const int16_t *const *rows, const int16_t *weights, int row_count, size_t count);
     void (*interleave_fixed)(const int16_t *const rows[IMGPIPE_FIXED_LANES], int16_t *lanes, size_t count);
     void (*resample_fixed)(
         const int16_t *lanes, int16_t *output, const imgpipe_window *windows, const int16_t *weights, size_t window_count, int channels);
+    void (*unpremultiply_fixed)(int16_t *lanes, size_t pixels);
     void (*store8_fixed)(const int16_t *lanes, uint8_t *rows, int row_count, size_t count);
 } imgpipe_vector_ops;
 

@@ -62,7 +62,7 @@ struct FloatArithmetic: RowArithmetic {
     }
 }
 
-/// Samples of 8 bits without alpha, in 16 bits: half the memory and half the time of Float. A product is rounded to 1/64 of a sample's
+/// Samples of 8 bits in 16: half the memory and half the time of Float. A product is rounded to 1/64 of a sample's
 /// step; the result is at most 1 off, 61 dB from exact (ResizerTests), as long as not too many products are added. It is for
 /// weights of at most 1: reductions, mostly.
 struct FixedArithmetic: RowArithmetic {
@@ -75,11 +75,13 @@ struct FixedArithmetic: RowArithmetic {
     static let mostTaps = 128
 
     static func serves(_ format: PixelFormat, _ weights: Weights) -> Bool {
-        format.sample == .uint8 && !format.hasAlpha && weights.longest <= mostTaps && weights.largest <= 1
+        let (isPlain, isRGBA) = (format.alpha == .none, format.alpha == .straight && format.channels == 4)
+        return format.sample == .uint8 && (isPlain || isRGBA) && weights.longest <= mostTaps && weights.largest <= 1
     }
 
     func load(_ row: UnsafeRawPointer, to target: UnsafeMutablePointer<Int16>, pixels: Int) {
-        ops.load8_fixed(row.assumingMemoryBound(to: UInt8.self), target, pixels * channels)
+        let row = row.assumingMemoryBound(to: UInt8.self)
+        if channels == 4 { ops.load_rgba_fixed(row, target, pixels) } else { ops.load8_fixed(row, target, pixels * channels) }
     }
 
     func values(of weights: Weights, pool: BufferPool) throws(ImageError) -> UnsafePointer<Int16> { try weights.fixedPoint(pool: pool) }
@@ -103,6 +105,7 @@ struct FixedArithmetic: RowArithmetic {
     }
 
     func store(_ lanes: UnsafeMutablePointer<Int16>, to rows: UnsafeMutableRawPointer, rowCount: Int, pixels: Int) {
+        if channels == 4 { ops.unpremultiply_fixed(lanes, pixels) }
         ops.store8_fixed(lanes, rows.assumingMemoryBound(to: UInt8.self), Int32(rowCount), pixels * channels)
     }
 }

@@ -160,19 +160,22 @@ final class RowResampler<Arithmetic: RowArithmetic> {
 
     // MARK: Down the columns
 
+    /// Samples of a row that are summed at a time: four rows' and the sum's fit into the first cache level together.
+    private static var columns: Int { (4 << 10) / MemoryLayout<Sample>.stride }
+
     /// Adds the input rows that wait to every output row that they count in.
     private func addPushed() {
         let rows = added..<pushed
         while firstOpen < down.windows.count, down.windows[firstOpen].end <= rows.lowerBound { firstOpen += 1 }
-        var output = firstOpen
-        while output < down.windows.count, down.windows[output].first < rows.upperBound {
-            precondition(output - given < sumCount, "rows pushed too far ahead")
-            let window = down.windows[output]
-            let part = max(window.first, rows.lowerBound)..<min(window.end, rows.upperBound)
-            if !part.isEmpty {
-                add(to: sums[output % sumCount], isFresh: part.lowerBound == window.first, window, part) { self.inputRows[$0 - rows.lowerBound] }
+        for column in stride(from: 0, to: inputWidth * channels, by: Self.columns) {
+            var output = firstOpen
+            while output < down.windows.count, down.windows[output].first < rows.upperBound {
+                precondition(output - given < sumCount, "rows pushed too far ahead")
+                let window = down.windows[output]
+                let part = max(window.first, rows.lowerBound)..<min(window.end, rows.upperBound)
+                if !part.isEmpty { add(part, of: window, to: output, column: column) { self.inputRows[$0 - rows.lowerBound] } }
+                output += 1
             }
-            output += 1
         }
         added = pushed
     }
@@ -181,23 +184,25 @@ final class RowResampler<Arithmetic: RowArithmetic> {
     private func sumUp() {
         while summed < given + batchRows, down.windows[summed].end <= pushed {
             let window = down.windows[summed]
-            for start in stride(from: window.first, to: window.end, by: VectorOps.mostRows) {
-                let part = start..<min(start + VectorOps.mostRows, window.end)
-                add(to: sums[summed % sumCount], isFresh: start == window.first, window, part) { self.inputRows[$0 % self.inputCount] }
+            for column in stride(from: 0, to: inputWidth * channels, by: Self.columns) {
+                for start in stride(from: window.first, to: window.end, by: VectorOps.mostRows) {
+                    let part = start..<min(start + VectorOps.mostRows, window.end)
+                    add(part, of: window, to: summed, column: column) { self.inputRows[$0 % self.inputCount] }
+                }
             }
             summed += 1
         }
     }
 
-    /// Adds the input rows `part`, at most four, times their weights.
-    private func add(
-        to sum: UnsafeMutablePointer<Sample>, isFresh: Bool, _ window: Weights.Window, _ part: Range<Int>,
-        row: (Int) -> UnsafeMutablePointer<Sample>
-    ) {
-        let rows = InlineArray<4, UnsafePointer<Sample>?> { $0 < part.count ? UnsafePointer(row(part.lowerBound + $0)) : nil }
+    /// Adds the input rows `part`, at most four of `window`, times their weights, to an output row, from `column` on.
+    private func add(_ part: Range<Int>, of window: Weights.Window, to output: Int, column: Int, row: (Int) -> UnsafeMutablePointer<Sample>) {
+        let rows = InlineArray<4, UnsafePointer<Sample>?> { $0 < part.count ? UnsafePointer(row(part.lowerBound + $0) + column) : nil }
         let weights = downValues + window.offset + part.lowerBound - window.first
+        let samples = min(Self.columns, inputWidth * channels - column)
         rows.span.withUnsafeBufferPointer {
-            arithmetic.add($0.baseAddress!, weights, rowCount: part.count, to: sum, isFresh: isFresh, samples: inputWidth * channels)
+            arithmetic.add(
+                $0.baseAddress!, weights, rowCount: part.count, to: sums[output % sumCount] + column,
+                isFresh: part.lowerBound == window.first, samples: samples)
         }
     }
 }
