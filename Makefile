@@ -38,13 +38,13 @@ check:
 check-all: check
 	scripts/check-all
 
-# pyvips comes from PyPI, with the libvips that it was built with.
+# From PyPI: pyvips with the libvips that it was built with, Pillow, and fast_image_resize as cykooz.resizer.
 bench:
 	scripts/install-packages build bench
 	$(MAKE) bin
 	[ -x .build-bench/bin/python3 ] || /usr/bin/python3 -m venv .build-bench
-	.build-bench/bin/pip install --quiet pyvips pyvips-binary
-	/usr/bin/python3 Benchmarks/bench.py --out .build-bench --pyvips .build-bench/bin/python3 $(if $(QUICK),--quick)
+	.build-bench/bin/pip install --quiet pyvips pyvips-binary Pillow cykooz.resizer
+	/usr/bin/python3 Benchmarks/bench.py --out .build-bench --python .build-bench/bin/python3 $(if $(QUICK),--quick)
 
 install: bin
 	mkdir -p $(DESTDIR)$(PREFIX)/bin
