@@ -5,6 +5,9 @@ import PackageDescription
 // by default, because a newer compiler's new warning must not stop somebody who only wants the tools.
 let strict = Context.environment["IMG_WERROR"] != nil
 
+// For systems that have no ISA-L: zlib inflates and deflates.
+let zlibOnly = Context.environment["IMG_ZLIB"] != nil
+
 let swift: [SwiftSetting] =
     [.enableExperimentalFeature("Lifetimes")] + (strict ? [.treatAllWarnings(as: .error)] : [])
 let c: [CSetting] =
@@ -29,9 +32,11 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CMD", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "CCodecShims", dependencies: ["CISAL", "CJPEG", "CPNG"], cSettings: c),
+        .target(
+            name: "CCodecShims", dependencies: ["CJPEG", "CPNG", zlibOnly ? "CZlib" : "CISAL"],
+            cSettings: c + (zlibOnly ? [.define("IMGPIPE_ZLIB")] : [])),
         .target(name: "CPlatformShims", cSettings: c),
-        .target(name: "CVectorOps", exclude: ["fixed.inc", "kernels.inc", "unfilter.inc"], cSettings: c),
+        .target(name: "CVectorOps", exclude: ["filter.inc", "fixed.inc", "kernels.inc", "unfilter.inc"], cSettings: c),
         .target(name: "ImageCore", dependencies: ["CPlatformShims", "CVectorOps"], swiftSettings: swift),
         .target(
             name: "ImageCodecs",

@@ -1,4 +1,6 @@
 /* What each kernel does, sample by sample: the vectors must equal it. */
+#include <string.h>
+
 #include "CVectorOps.h"
 
 #pragma STDC FP_CONTRACT OFF
@@ -106,6 +108,25 @@ static void unfilter4(
     }
 }
 
+static void filter(const uint8_t *row, const uint8_t *above, uint8_t *output, size_t stride, size_t row_bytes, int bpp) {
+    static const uint8_t types[3] = {1, 2, 4};
+    uint32_t least = UINT32_MAX;
+    for (int k = 0; k < 3; k++) {
+        uint8_t *rests = output + stride * (size_t)(k > 0);
+        uint32_t total = 0;
+        for (size_t i = 0; i < row_bytes; i++) {
+            const uint8_t *x = row + i, *b = above + i;
+            uint8_t rest = (uint8_t)(*x - (k == 0 ? x[-bpp] : k == 1 ? *b : paeth(x[-bpp], *b, b[-bpp])));
+            rests[1 + i] = rest;
+            total += rest < 128 ? rest : 256u - rest;
+        }
+        if (total >= least) continue;
+        least = total;
+        output[0] = types[k];
+        if (k) memcpy(output + 1, rests + 1, row_bytes);
+    }
+}
+
 static int16_t product(int16_t a, int16_t b) {
     return (int16_t)((a * b + 0x4000) >> 15);
 }
@@ -171,6 +192,6 @@ static void store8_fixed(const int16_t *lanes, uint8_t *rows, int row_count, siz
 }
 
 const imgpipe_vector_ops imgpipe_scalar_ops = {
-    "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16, interleave3, unfilter4,
+    "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16, interleave3, unfilter4, filter,
     load8_fixed, load_rgba_fixed, add_rows_fixed, interleave_fixed, resample_fixed, unpremultiply_fixed, store8_fixed,
 };

@@ -22,6 +22,7 @@
 #define LEVEL baseline
 #define TARGET
 #include "fixed.inc"
+#include "filter.inc"
 #include "unfilter.inc"
 #include "kernels.inc"
 #undef LEVEL
@@ -35,6 +36,7 @@
 #define LEVEL v3
 #define TARGET __attribute__((target("arch=x86-64-v3")))
 #include "fixed.inc"
+#include "filter.inc"
 #include "unfilter.inc"
 #include "kernels.inc"
 #undef LEVEL

@@ -111,7 +111,7 @@ public final class Encoder {
             report.leftOut = encoder.leftOut
         case .png:
             let (rows, coding) = try coded(rows)
-            let encoder = try PNGEncoder(sink, options, coding)
+            let encoder = try PNGEncoder(sink, options, coding, pool: pool)
             try transfer(from: rows, to: encoder, pool: pool)
             report.leftOut = encoder.leftOut
         case .pam: try transfer(from: rows, to: PAMEncoder(sink, pool: pool), pool: pool)

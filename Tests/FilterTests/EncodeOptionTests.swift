@@ -163,6 +163,40 @@ import Testing
         #expect(outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
     }
 
+    /// The fast levels go around libpng: the same pixels and metadata, whatever the format and size.
+    @Test func fastLevelsHoldTheSamePixels() throws {
+        let outcome = try place.sh(
+            """
+            imgdecode photo.jpg | imgencode --lossless -o rgb.webp
+            for file in photo.jpg rgb.webp gray.jpg photo.png; do
+                for pixels in native gray rgb rgba; do
+                    for depth in 8 16; do
+                        imgdecode --pixels $pixels --depth $depth "$file" > s
+                        for level in 1 2 6; do
+                            imgencode -f png --compression $level < s > $level.png
+                            imgencode -f png --compression $level --depth $depth < s > deep$level.png
+                        done
+                        for a in "" deep; do
+                            for level in 1 2; do
+                                pngcheck -q $a$level.png || echo "pngcheck: $file $pixels $depth $level"
+                                imgdecode ${a}6.png | imgencode -f pam > t
+                                imgdecode $a$level.png | imgencode -f pam | cmp -s - t || echo "$file $pixels $depth $level"
+                            done
+                        done
+                    done
+                done
+            done
+            for size in 1x1 1x2 2x1 5x1 6x4 7x9 64x2 2x64; do
+                imgdecode --pixels rgb photo.jpg | imgresize "$size!" > s
+                imgencode -f png < s | imgdecode > t
+                for level in 1 2; do imgencode -f png --compression $level < s | imgdecode | cmp - t; done
+            done
+            imgdecode photo.jpg | imgresize 1500 | imgencode -f png --effort 1 > large.png && pngcheck -q large.png
+            imgdecode photo.jpg | imgresize 1500 | imgencode -f png --compression 1 > /dev/full 2> message; echo $?
+            """)
+        #expect(outcome.text == "74\n" && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
+    }
+
     @Test func whatAFormatCannotHoldIsRefused() throws {
         for (options, message) in [
             ("--effort 10", "--effort 10 is not in 0...9"), ("--compression 12", "--compression 12 is not in 0...9"),

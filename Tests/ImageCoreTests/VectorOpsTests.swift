@@ -118,6 +118,35 @@ import Testing
         }
     }
 
+    /// The filter chosen, its bytes, and what they undo to.
+    @Test(arguments: 1...8)
+    func rowsAreFilteredAlike(_ bpp: Int) {
+        for width in [1, 2, 5, 33] {
+            let (rowBytes, margin) = (width * bpp, 16)
+            for kind in 0..<4 {
+                // Noise, even, like the row above, and a slope.
+                let noise = Self.floats(2 * rowBytes, maximum: 200, seed: UInt64(kind + 1)).map { UInt8(max(0, min($0, 255))) }
+                let above = (0..<rowBytes).map { kind == 1 ? UInt8(7) : kind == 3 ? UInt8(truncatingIfNeeded: $0) : noise[$0] }
+                let row = (0..<rowBytes).map { kind == 2 ? above[$0] &+ 1 : kind == 0 ? noise[rowBytes + $0] : above[$0] &+ UInt8(kind) }
+                let zeros = [UInt8](repeating: 0, count: margin)
+                Self.expectAlike("filter") { ops -> [UInt8] in
+                    var output = [UInt8](repeating: 77, count: 3 * (1 + rowBytes) + margin)
+                    (zeros + row + zeros).withUnsafeBufferPointer { row in
+                        (zeros + above + zeros).withUnsafeBufferPointer { above in
+                            ops.filter(row.baseAddress! + margin, above.baseAddress! + margin, &output, 1 + rowBytes, rowBytes, Int32(bpp))
+                        }
+                    }
+                    var undone = [UInt8](repeating: 0, count: rowBytes)
+                    output.withUnsafeBufferPointer {
+                        imgpipe_unfilter(Int32($0[0]), $0.baseAddress! + 1, above, &undone, rowBytes, Int32(bpp))
+                    }
+                    #expect(undone == row && [1, 2, 4].contains(output[0]))
+                    return Array(output[...rowBytes])
+                }
+            }
+        }
+    }
+
     // MARK: Fixed point
 
     /// Samples x 64, from 0.15 below black to 0.15 above white, as a kernel overshoots.

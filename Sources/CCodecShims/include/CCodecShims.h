@@ -183,6 +183,20 @@ imgpipe_inflate_result imgpipe_inflate(
     imgpipe_inflater *, const uint8_t *input, uint32_t input_count, uint32_t *taken, uint8_t *output, uint32_t output_count,
     uint32_t *given);
 
+/* ---- zlib streams out, quickly: ISA-L's levels ---- */
+
+typedef struct imgpipe_deflater imgpipe_deflater;
+
+imgpipe_deflater *imgpipe_deflater_new(void);
+void imgpipe_deflater_free(imgpipe_deflater *);
+/* `level`: 1 or 2. */
+void imgpipe_deflater_begin(imgpipe_deflater *, int level);
+/* Packs what there is room for; `*taken` and `*given` are the bytes of both sides. 1 when the stream is whole, after `is_last`; 0 when
+   there is more to come; -1 for a bug. */
+int imgpipe_deflate(
+    imgpipe_deflater *, const uint8_t *input, uint32_t input_count, int is_last, uint32_t *taken, uint8_t *output,
+    uint32_t output_count, uint32_t *given);
+
 /* The checksum of PNG's chunks, over the bytes that `checksum` (0 at first) is of and these. */
 uint32_t imgpipe_crc32(uint32_t checksum, const uint8_t *bytes, size_t count);
 

@@ -12,11 +12,15 @@ final class PNGEncoder: RowSink {
     /// Metadata that has no place in the file, and why.
     private(set) var leftOut: [String] = []
 
-    init(_ sink: any ByteSink, _ options: EncodeOptions, _ coding: PNGCoding) throws(ImageError) {
+    private let pool: BufferPool
+    /// Where the level is about time, rows go around libpng.
+    private var packer: PNGPacker?
+
+    init(_ sink: any ByteSink, _ options: EncodeOptions, _ coding: PNGCoding, pool: BufferPool) throws(ImageError) {
         guard let png = imgpipe_png_encoder_new() else { throw .internalError("out of memory") }
         self.png = png
         level = Int32(options.compression ?? options.effort ?? 6)
-        self.coding = coding
+        (self.coding, self.pool) = (coding, pool)
         output = CodecOutput(sink)
     }
 
@@ -44,6 +48,12 @@ final class PNGEncoder: RowSink {
                 }
             })
         try write(embedded)
+        if (1...2).contains(level), settings.depth >= 8 {
+            let png = png, output = output
+            packer = try PNGPacker(info, level: Int(level), pool: pool) { (bytes, count) throws(ImageError) in
+                try Self.write(png, output, "IDAT", bytes, count)
+            }
+        }
     }
 
     private var settings: imgpipe_png_settings {
@@ -83,13 +93,20 @@ final class PNGEncoder: RowSink {
     }
 
     private func write(_ type: StaticString, _ payload: [UInt8]) throws(ImageError) {
+        try Self.write(png, output, type, payload, payload.count)
+    }
+
+    private static func write(
+        _ png: OpaquePointer, _ output: CodecOutput, _ type: StaticString, _ bytes: UnsafePointer<UInt8>, _ count: Int
+    ) throws(ImageError) {
         let name = UnsafeRawPointer(type.utf8Start).assumingMemoryBound(to: CChar.self)
-        try check(imgpipe_png_write_chunk(png, name, payload, payload.count))
+        try check(imgpipe_png_write_chunk(png, name, bytes, count), png, output)
     }
 
     func beginFrame(_ frame: Frame) throws(ImageError) {}
 
     func write(_ bands: RawSpan, rows: Int) throws(ImageError) {
+        if let packer { return try bands.withUnsafeBytes { (rows) throws(ImageError) in try packer.pack(rows) } }
         try check(
             bands.withUnsafeBytes {
                 imgpipe_png_write_rows(png, $0.baseAddress!.assumingMemoryBound(to: UInt8.self), info.rowBytes, UInt32(rows))
@@ -97,11 +114,15 @@ final class PNGEncoder: RowSink {
     }
 
     func end(trailingMetadata: [MetadataRecord]) throws(ImageError) {
+        try packer?.end()
         try write(EmbeddedMetadata(trailingMetadata.filter { $0.type != .icc }, info: info))
-        try check(imgpipe_png_end(png))
+        // libpng ends no picture whose rows it has not seen.
+        if packer != nil { try write("IEND", []) } else { try check(imgpipe_png_end(png)) }
     }
 
-    private func check(_ code: imgpipe_code) throws(ImageError) {
+    private func check(_ code: imgpipe_code) throws(ImageError) { try Self.check(code, png, output) }
+
+    private static func check(_ code: imgpipe_code, _ png: OpaquePointer, _ output: CodecOutput) throws(ImageError) {
         if code != IMGPIPE_OK { throw output.error(code, imgpipe_png_encoder_message(png)) }
     }
 }

@@ -21,7 +21,7 @@ enum PNGReducer {
             if held.isWhole {
                 let codings = codings(of: held.packing.table.colors, held.info, keepsModel: hasProfile)
                 let plain = plainFormat(of: held.packing.table.colors, held.info, keepsModel: hasProfile)
-                return (held, try choose(codings, plain, for: held, options))
+                return (held, try choose(codings, plain, for: held, options, pool: pool))
             }
             mayBeGray = mayBeGray && held.packing.table.colors.allSatisfy(\.isGray)
             rows = held
@@ -79,7 +79,7 @@ enum PNGReducer {
     /// The one of `codings` that is smallest when it is compressed, and `held` made ready for it. Samples of 8 bits are filtered, so they may
     /// beat fewer bits, which are not.
     private static func choose(
-        _ codings: [PNGCoding], _ plain: PixelFormat, for held: HeldPicture<FewColors>, _ options: EncodeOptions
+        _ codings: [PNGCoding], _ plain: PixelFormat, for held: HeldPicture<FewColors>, _ options: EncodeOptions, pool: BufferPool
     ) throws(ImageError) -> PNGCoding {
         func prepare(_ coding: PNGCoding) {
             held.packing.setCoding(coding, plain)
@@ -89,7 +89,7 @@ enum PNGReducer {
         for coding in codings.count > 1 ? codings : [] {
             prepare(coding)
             let sink = CountingSink()
-            try held.rehearse(to: try PNGEncoder(sink, options, coding))
+            try held.rehearse(to: try PNGEncoder(sink, options, coding, pool: pool))
             if sink.byteCount < least { (best, least) = (coding, sink.byteCount) }
         }
         prepare(best)
