@@ -98,14 +98,24 @@ void imgpipe_unfilter(int filter, const uint8_t *filtered, const uint8_t *above,
     }
 }
 
-static void unfilter4(
-    const uint8_t *filtered, size_t filtered_stride, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp) {
-    for (int r = 0; r < 4; r++) {
+static void unfilter_rows(
+    int count, const uint8_t *filtered, size_t filtered_stride, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp) {
+    for (int r = 0; r < count; r++) {
         const uint8_t *row = filtered + (size_t)r * filtered_stride;
         imgpipe_unfilter(row[0], row + 1, above, output, row_bytes, bpp);
         above = output;
         output += row_bytes;
     }
+}
+
+static void unfilter4(
+    const uint8_t *filtered, size_t filtered_stride, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp) {
+    unfilter_rows(4, filtered, filtered_stride, above, output, row_bytes, bpp);
+}
+
+static void unfilter8(
+    const uint8_t *filtered, size_t filtered_stride, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp) {
+    unfilter_rows(8, filtered, filtered_stride, above, output, row_bytes, bpp);
 }
 
 static void filter(const uint8_t *row, const uint8_t *above, uint8_t *output, size_t stride, size_t row_bytes, int bpp) {
@@ -192,6 +202,6 @@ static void store8_fixed(const int16_t *lanes, uint8_t *rows, int row_count, siz
 }
 
 const imgpipe_vector_ops imgpipe_scalar_ops = {
-    "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16, interleave3, unfilter4, filter,
+    "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16, interleave3, unfilter4, unfilter8, filter,
     load8_fixed, load_rgba_fixed, add_rows_fixed, interleave_fixed, resample_fixed, unpremultiply_fixed, store8_fixed,
 };

@@ -242,15 +242,20 @@ import Testing
     /// Rows of every filter, of one pixel and of many; nothing is written behind them.
     @Test(arguments: [3, 4])
     func filtersAreUndoneAlike(_ bpp: Int) {
-        for width in [1, 2, 3, 4, 5, 33] {
-            for filters in [[4, 4, 4, 4], [0, 1, 2, 3], [4, 3, 2, 1], [1, 1, 1, 1]] {
+        for width in [1, 2, 3, 4, 5, 7, 8, 9, 10, 33] {
+            for filters in [[4, 4, 4, 4, 4, 4, 4, 4], [0, 1, 2, 3, 4, 0, 1, 2], [4, 3, 2, 1, 1, 2, 3, 4], [1, 1, 1, 1, 1, 1, 1, 1]] {
                 let rowBytes = width * bpp
-                var rows = (0..<4 * (rowBytes + 1) + 8).map { UInt8(truncatingIfNeeded: $0 * $0 * 31 + $0 >> 3) }
-                for r in 0..<4 { rows[r * (rowBytes + 1)] = UInt8(filters[r]) }
+                var rows = (0..<8 * (rowBytes + 1) + 8).map { UInt8(truncatingIfNeeded: $0 * $0 * 31 + $0 >> 3) }
+                for r in 0..<8 { rows[r * (rowBytes + 1)] = UInt8(filters[r]) }
                 let above = (0..<rowBytes + 8).map { UInt8(truncatingIfNeeded: $0 * 77) }
                 Self.expectAlike("unfilter4") { ops in
                     var output = [UInt8](repeating: 7, count: 4 * rowBytes + 8)
                     ops.unfilter4(rows, rowBytes + 1, above, &output, rowBytes, Int32(bpp))
+                    return output
+                }
+                Self.expectAlike("unfilter8") { ops in
+                    var output = [UInt8](repeating: 7, count: 8 * rowBytes + 8)
+                    ops.unfilter8(rows, rowBytes + 1, above, &output, rowBytes, Int32(bpp))
                     return output
                 }
             }

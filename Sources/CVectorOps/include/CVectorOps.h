@@ -60,6 +60,10 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
     void (*unfilter4)(
         const uint8_t *filtered, size_t filtered_stride, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp);
 
+    /* The same of eight rows. */
+    void (*unfilter8)(
+        const uint8_t *filtered, size_t filtered_stride, const uint8_t *above, uint8_t *output, size_t row_bytes, int bpp);
+
     /* The filter of PNG, Sub, Up or Paeth, whose bytes lie nearest to 0 all together (PNG specification, 12.8), and these, at `output`:
        room for three rows `stride` apart, each of 1 + `row_bytes`. `bpp` bytes of 0 stand before `row` and `above`. */
     void (*filter)(const uint8_t *row, const uint8_t *above, uint8_t *output, size_t stride, size_t row_bytes, int bpp);

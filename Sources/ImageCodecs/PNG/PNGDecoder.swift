@@ -147,7 +147,7 @@ public final class PNGDecoder: RowSource {
     public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
         var count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
         guard rowsLeft > 0 else { return 0 }
-        if readsRows && count > PNGRows.groupRows { count -= count % PNGRows.groupRows }
+        if readsRows { count = PNGRows.wholeGroups(count) }
         let (rowBytes, from) = (info.rowBytes, (Int(info.height) - rowsLeft) * info.rowBytes)
         try bands.withUnsafeMutableBytes { (target) throws(ImageError) in
             let start = target.baseAddress!

@@ -30,7 +30,9 @@ final class PNGRows {
     private(set) var remark: String?
 
     /// Rows that are unfiltered together.
-    static let groupRows = 4
+    static let groupRows = 8
+    /// As many of `count` rows as are unfiltered at full speed.
+    static func wholeGroups(_ count: Int) -> Int { count > groupRows ? count - count % groupRows : count > 4 ? count - count % 4 : count }
     private static let wideRowBytes = 4 << 20
     private var rowsAtOnce = 1
     /// The first two bytes of the compressed stream, as they come.
@@ -78,21 +80,37 @@ final class PNGRows {
             try inflate(to: filtered, byteCount: group * stride)
             for row in 0..<group where filtered[row * stride] > 4 { throw .damaged("bad adaptive filter value", atByte: position) }
             let output = target + done * rowBytes
-            if group == Self.groupRows && !isWide && pixelBytes >= 3 {
-                VectorOps.best.unfilter4(filtered, stride, previous, output, rowBytes, Int32(pixelBytes))
-            } else {
-                var over = previous
-                for row in 0..<group {
-                    let from = filtered + row * stride
-                    imgpipe_unfilter(Int32(from[0]), from + 1, over, output + row * rowBytes, rowBytes, Int32(pixelBytes))
-                    over = UnsafePointer(output + row * rowBytes)
-                }
-            }
+            unfilter(filtered, above: previous, to: output, rows: group)
             done += group
             previous = UnsafePointer(target + (done - 1) * rowBytes)
         }
         above.update(from: previous, count: rowBytes)
         if isWide { Self.swapBytes(target, count: count * rowBytes) }
+    }
+
+    /// By eights and fours as far as there are so many.
+    private func unfilter(
+        _ filtered: UnsafePointer<UInt8>, above: UnsafePointer<UInt8>, to output: UnsafeMutablePointer<UInt8>, rows: Int
+    ) {
+        let (stride, bytes, ops) = (rowBytes + 1, Int32(pixelBytes), VectorOps.best)
+        let isVector = !isWide && pixelBytes >= 3
+        var (done, above) = (0, above)
+        while done < rows {
+            let (from, target) = (filtered + done * stride, output + done * rowBytes)
+            let count: Int
+            if isVector && rows - done >= 8 {
+                count = 8
+                ops.unfilter8(from, stride, above, target, rowBytes, bytes)
+            } else if isVector && rows - done >= 4 {
+                count = 4
+                ops.unfilter4(from, stride, above, target, rowBytes, bytes)
+            } else {
+                count = 1
+                imgpipe_unfilter(Int32(from[0]), from + 1, above, target, rowBytes, bytes)
+            }
+            done += count
+            above = UnsafePointer(output + (done - 1) * rowBytes)
+        }
     }
 
     private static func swapBytes(_ bytes: UnsafeMutablePointer<UInt8>, count: Int) {

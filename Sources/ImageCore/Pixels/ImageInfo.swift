@@ -97,12 +97,12 @@ public struct ImageInfo: Equatable, Sendable {
     public func byteCount(rows: Int) -> Int { format.byteCount(width: Int(width), rows: rows) }
 
     /// The size of a buffer to move rows with: whole bands, about 128 KiB (small enough for the second cache level and
-    /// for the next process to start early, large enough to hide the system call), at most the picture. Four rows at least, where they
-    /// are not larger than a mebibyte: the rows of a PNG are unfiltered by fours.
+    /// for the next process to start early, large enough to hide the system call), at most the picture. Eight rows at least, where
+    /// they are not larger than a mebibyte: the rows of a PNG are unfiltered by eights.
     public var bandBufferBytes: Int {
         let band = byteCount(rows: format.bandRows)
-        let four = (4 + format.bandRows - 1) / format.bandRows
-        let least = four * band <= 1 << 20 ? four : 1
+        let eight = (8 + format.bandRows - 1) / format.bandRows
+        let least = eight * band <= 1 << 20 ? eight : 1
         let bands = max(least, Self.bandTargetBytes / band)
         return byteCount(rows: min(bands * format.bandRows, Int(height)))
     }
