@@ -92,7 +92,7 @@ final class RowResampler<Arithmetic: RowArithmetic> {
     /// Output row i, resampled down the columns, in place i mod count.
     private let sums: PaddedRows<Arithmetic.Sample>
     private let sumCount: Int
-    /// Eight such rows as lanes, and what becomes of them.
+    /// A batch of such rows as lanes, and what becomes of them.
     private let lanes: BufferLease
     private let outputLanes: BufferLease
     /// Input rows pushed, and those of them that were added; output rows given, those whose sum is whole, and reducing, the first that may
