@@ -148,7 +148,7 @@ static void load8_fixed(const uint8_t *samples, int16_t *fixed, size_t count) {
 static void load_rgba_fixed(const uint8_t *pixels, int16_t *fixed, size_t count) {
     for (size_t i = 0; i < count; i++)
         for (size_t c = 0; c < 4; c++)
-            fixed[4 * i + c] = (int16_t)(((uint32_t)pixels[4 * i + c] * (c < 3 ? pixels[4 * i + 3] : 255u) * 16449u) >> 16);
+            fixed[4 * i + c] = (int16_t)(((uint32_t)pixels[4 * i + c] * (c < 3 ? pixels[4 * i + 3] : 255u) * 16448u + 0x8000u) >> 16);
 }
 
 static void unpremultiply_fixed(int16_t *lanes, size_t pixels) {

@@ -69,7 +69,7 @@ import Testing
     }
 
     /// Where luma is reduced too much for fixed point and chroma is not, they come out together all the same.
-    @Test(arguments: 9...21)
+    @Test(arguments: 19...36)
     func lumaAndChromaComeOutTogether(_ height: Int) throws {
         var picture = Picture(12, 400, PixelFormat(planar: .s420))
         picture.frames[0] = picture.frames[0].map { _ in 0x55 }

@@ -157,6 +157,19 @@ func resized(
         }
     }
 
+    /// Every third shade, reduced so much that errors of many products would add up.
+    @Test(arguments: Kernel.allCases)
+    func shadesStayThemselvesWhenReducedMuch(_ kernel: Kernel) throws {
+        for (side, newSide) in [(120, 3), (62, 1), (90, 3), (200, 9), (107, 10), (96, 6), (240, 16), (125, 4)] as [(UInt32, UInt32)] {
+            var picture = Picture(side, side, .gray)
+            for shade in stride(from: UInt8(0), through: 255, by: 3) {
+                picture.frames[0] = picture.frames[0].map { _ in shade }
+                let result = try resized(picture, newSide, newSide, kernel: kernel)
+                #expect(result.frames[0].allSatisfy { $0 == shade }, "\(shade), \(side) to \(newSide)")
+            }
+        }
+    }
+
     @Test(arguments: Kernel.allCases)
     func constantPictureStaysConstant(_ kernel: Kernel) throws {
         for format in Self.formats {

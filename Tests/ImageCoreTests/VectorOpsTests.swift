@@ -196,7 +196,7 @@ import Testing
             for i in row.indices {
                 let alpha = i % 4 == 3 ? 255 : Double(pixels[i | 3])
                 let exact = Double(pixels[i]) * alpha / 255 * 64
-                #expect(alpha == 255 ? Double(row[i]) == exact : abs(Double(row[i]) - exact) <= 1)
+                #expect(alpha == 255 ? Double(row[i]) == exact : abs(Double(row[i]) - exact) <= 0.75)
             }
             return row
         }

@@ -2,6 +2,7 @@ import ImageCore
 
 /// A command line, taken apart as GNU's getopt_long does: options before, between and behind other words; `--name value`,
 /// `--name=value`, `-n value`, `-nvalue`, short ones joined; `--` ends options, `-` is none. The last of equal ones counts.
+/// Names are not abbreviated: a new option would change what an old script says.
 ///
 /// Ours, because start-up is most of a small picture's time: swift-argument-parser took 1.8 of the 4.2 ms of a process, looking up types
 /// at run time (docs/measurements.md).
@@ -46,7 +47,7 @@ public struct GivenOptions {
 
     private mutating func takeShort(_ letters: Substring, _ rest: inout ArraySlice<String>) throws(ImageError) {
         var letters = letters
-        while let letter = letters.popFirst() {
+        while question == nil, let letter = letters.popFirst() {
             guard let option = options.firstIndex(where: { $0.short == letter }) else { throw unknown("-\(letter)") }
             if case .none = options[option].value {
                 try take(option, nil, &rest)

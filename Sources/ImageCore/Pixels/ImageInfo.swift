@@ -59,7 +59,7 @@ public struct ImageInfo: Equatable, Sendable {
     /// 8 x 8, and of what is left at the right and at the bottom too: there the picture ends within the last pixel. Any other size was
     /// scaled evenly. See imgpipe(5).
     public var extent: (width: Double, height: Double) {
-        for factor in Self.blockFactors where (width, height) == Self.size(fullWidth, fullHeight, over: factor) {
+        for factor in Self.blockFactors where isScaled && (width, height) == Self.size(fullWidth, fullHeight, over: factor) {
             return (Double(fullWidth) / Double(factor), Double(fullHeight) / Double(factor))
         }
         return (Double(width), Double(height))

@@ -63,20 +63,21 @@ struct FloatArithmetic: RowArithmetic {
 }
 
 /// Samples of 8 bits in 16: half the memory and half the time of Float. A product is rounded to 1/64 of a sample's
-/// step; the result is at most 1 off, 61 dB from exact (ResizerTests), as long as not too many products are added. It is for
-/// weights of at most 1: reductions, mostly.
+/// step; the result is at most 1 off (ResizerTests), as long as not too many products are added. It is for weights of at most 1:
+/// reductions, mostly. Colour under an alpha of a / 255 is as exact as is seen: 255 / a times as far off.
 struct FixedArithmetic: RowArithmetic {
     let channels: Int
     let ops: imgpipe_vector_ops
 
     static var lanes: Int { Int(IMGPIPE_FIXED_LANES) }
 
-    /// With more, errors of products add up, and weights become too small to be told apart.
-    static let mostTaps = 128
+    /// With more, errors of products add up, and weights become too small to be told apart. A box's weights are all alike, and so are their
+    /// products' errors on an even ground: there half a step is the most for both directions.
+    static func mostTaps(_ kernel: Kernel) -> Int { kernel == .box ? 32 : 64 }
 
     static func serves(_ format: PixelFormat, _ weights: Weights) -> Bool {
         let (isPlain, isRGBA) = (format.alpha == .none, format.alpha == .straight && format.channels == 4)
-        return format.sample == .uint8 && (isPlain || isRGBA) && weights.longest <= mostTaps && weights.largest <= 1
+        return format.sample == .uint8 && (isPlain || isRGBA) && weights.longest <= mostTaps(weights.kernel) && weights.largest <= 1
     }
 
     func load(_ row: UnsafeRawPointer, to target: UnsafeMutablePointer<Int16>, pixels: Int) {

@@ -17,6 +17,7 @@ public final class Weights {
     public let windows: UnsafeBufferPointer<Window>
     /// The weights of all windows, one after another.
     public let values: UnsafePointer<Float>
+    let kernel: Kernel
     /// The most samples that one window has.
     public let longest: Int
     /// The weight farthest from 0, without its sign: more than 1 where enlarging repeats the edge.
@@ -26,6 +27,7 @@ public final class Weights {
     /// whole number, as with chroma. Costs outputCount x taps calls of the kernel. Throws `overLimit(.memory)`.
     public init(from inputCount: Int, extent: Double? = nil, to outputCount: Int, kernel: Kernel, pool: BufferPool) throws(ImageError) {
         precondition(inputCount > 0 && outputCount > 0)
+        self.kernel = kernel
         let scale = (extent ?? Double(inputCount)) / Double(outputCount)
         let stretch = max(1, scale)
         let reach = kernel.support * stretch
@@ -129,6 +131,12 @@ public final class WeightsCache {
 
     public init(pool: BufferPool) { self.pool = pool }
 
+    /// Gives back what is only kept; whether there was any.
+    public func clear() -> Bool {
+        defer { recent = [] }
+        return !recent.isEmpty
+    }
+
     /// See `Weights.init`.
     func weights(from inputCount: Int, extent: Double, to outputCount: Int, kernel: Kernel) throws(ImageError) -> Weights {
         let key = Key(inputCount: inputCount, extent: extent, outputCount: outputCount, kernel: kernel)
@@ -136,15 +144,7 @@ public final class WeightsCache {
             recent.append(recent.remove(at: found))
         } else {
             if recent.count == Self.mostKept { recent.removeFirst() }
-            func made() throws(ImageError) -> Weights { try Weights(from: inputCount, extent: extent, to: outputCount, kernel: kernel, pool: pool) }
-            do throws(ImageError) {
-                recent.append((key, try made()))
-            } catch {
-                // What is only kept makes room under the limit on memory.
-                if recent.isEmpty { throw error }
-                recent = []
-                recent.append((key, try made()))
-            }
+            recent.append((key, try Weights(from: inputCount, extent: extent, to: outputCount, kernel: kernel, pool: pool)))
         }
         return recent.last!.weights
     }
