@@ -41,16 +41,7 @@ struct Resizing {
 
     /// Planes are reduced as they are, where the result has a sample of chroma for each pixel; light needs RGB.
     private func resized(_ rows: any RowSource, width: UInt32, height: UInt32) throws(ImageError) -> any RowSource {
-        do throws(ImageError) {
-            return try resizer(rows, width: width, height: height)
-        } catch {
-            // A limit on memory is for a picture, not for what is kept of others.
-            guard case .overLimit(.memory, _, _) = error, weights.clear() else { throw error }
-            return try resizer(rows, width: width, height: height)
-        }
-    }
-
-    private func resizer(_ rows: any RowSource, width: UInt32, height: UInt32) throws(ImageError) -> any RowSource {
+        weights.begin(rows.info, width: width, height: height)
         if !isLinear && PlanarResizer.takes(rows.info, width: width, height: height) {
             return try PlanarResizer(rows, width: width, height: height, kernel: kernel, cache: weights, pool: pool)
         }

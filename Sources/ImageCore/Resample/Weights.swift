@@ -114,10 +114,16 @@ public final class Weights {
     }
 }
 
-/// Weights that were made before: pictures of a list are often of one size. Not for sharing between threads.
+/// The weights of one picture, kept for the next one: pictures of a list are often of one size. Not for sharing between threads.
 public final class WeightsCache {
-    private var recent: [(key: Key, weights: Weights)] = []
+    private var made: [(key: Key, weights: Weights)] = []
+    private var picture: Picture?
     private let pool: BufferPool
+
+    private struct Picture: Equatable {
+        let sides: [UInt32]
+        let format: PixelFormat
+    }
 
     private struct Key: Equatable {
         let inputCount: Int
@@ -126,27 +132,22 @@ public final class WeightsCache {
         let kernel: Kernel
     }
 
-    /// Those of a picture of planes in each of two orientations.
-    private static let mostKept = 8
-
     public init(pool: BufferPool) { self.pool = pool }
 
-    /// Gives back what is only kept; whether there was any.
-    public func clear() -> Bool {
-        defer { recent = [] }
-        return !recent.isEmpty
+    /// Before each picture. Weights of one of another size go: what a picture may take of the memory does not depend on what came before.
+    public func begin(_ info: ImageInfo, width: UInt32, height: UInt32) {
+        let next = Picture(sides: [info.width, info.height, info.fullWidth, info.fullHeight, width, height], format: info.format)
+        if picture != next { made = [] }
+        picture = next
     }
 
     /// See `Weights.init`.
     func weights(from inputCount: Int, extent: Double, to outputCount: Int, kernel: Kernel) throws(ImageError) -> Weights {
         let key = Key(inputCount: inputCount, extent: extent, outputCount: outputCount, kernel: kernel)
-        if let found = recent.firstIndex(where: { $0.key == key }) {
-            recent.append(recent.remove(at: found))
-        } else {
-            if recent.count == Self.mostKept { recent.removeFirst() }
-            recent.append((key, try Weights(from: inputCount, extent: extent, to: outputCount, kernel: kernel, pool: pool)))
-        }
-        return recent.last!.weights
+        if let found = made.first(where: { $0.key == key }) { return found.weights }
+        let weights = try Weights(from: inputCount, extent: extent, to: outputCount, kernel: kernel, pool: pool)
+        made.append((key, weights))
+        return weights
     }
 }
 
