@@ -18,9 +18,11 @@ let package = Package(
     products: [
         .library(name: "ImageCore", targets: ["ImageCore"]),
         .library(name: "ImageCodecs", targets: ["ImageCodecs"]),
+        .library(name: "ImageMetadata", targets: ["ImageMetadata"]),
         .executable(name: "imgdecode", targets: ["imgdecode"]),
         .executable(name: "imgresize", targets: ["imgresize"]),
         .executable(name: "imgencode", targets: ["imgencode"]),
+        .executable(name: "imgstrip", targets: ["imgstrip"]),
     ],
     targets: [
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
@@ -30,6 +32,7 @@ let package = Package(
         .systemLibrary(name: "CWebPMux", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "CLCMS", pkgConfig: "lcms2", providers: [.apt(["liblcms2-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+        .systemLibrary(name: "CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
         .systemLibrary(name: "CMD", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(
@@ -38,9 +41,11 @@ let package = Package(
         .target(name: "CPlatformShims", cSettings: c),
         .target(name: "CVectorOps", exclude: ["filter.inc", "fixed.inc", "kernels.inc", "unfilter.inc"], cSettings: c),
         .target(name: "ImageCore", dependencies: ["CPlatformShims", "CVectorOps"], swiftSettings: swift),
+        .target(name: "ImageMetadata", dependencies: ["ImageCore", "CExpat", "CMD", "CZlib"], swiftSettings: swift),
+        .target(name: "ImageColor", dependencies: ["ImageCore", "CLCMS"], swiftSettings: swift),
         .target(
             name: "ImageCodecs",
-            dependencies: ["ImageCore", "CCodecShims", "CWebP", "CWebPDemux", "CWebPMux", "CLCMS", "CMD", "CZlib", "CVectorOps"],
+            dependencies: ["ImageCore", "ImageColor", "ImageMetadata", "CCodecShims", "CWebP", "CWebPDemux", "CWebPMux", "CZlib", "CVectorOps"],
             swiftSettings: swift),
         .target(
             name: "FilterSupport",
@@ -50,6 +55,8 @@ let package = Package(
         .executableTarget(name: "imgresize", dependencies: ["FilterSupport"], swiftSettings: swift),
         .executableTarget(
             name: "imgencode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
+        .executableTarget(
+            name: "imgstrip", dependencies: ["FilterSupport", "ImageColor", "ImageMetadata"], swiftSettings: swift),
         // Not installed: the measurement behind ByteSource (docs/measurements.md).
         // Not installed: Lanczos3 alone, for `make bench`.
         .executableTarget(name: "resample", dependencies: ["ImageCore"], path: "Benchmarks/resample", swiftSettings: swift),
@@ -58,6 +65,7 @@ let package = Package(
         .target(name: "TestPictures", dependencies: ["ImageCore"], path: "Tests/TestPictures", swiftSettings: swift),
         .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore", "CVectorOps", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs", "CZlib", "TestPictures"], swiftSettings: swift),
+        .testTarget(name: "ImageMetadataTests", dependencies: ["ImageMetadata"], swiftSettings: swift),
         .testTarget(name: "FilterTests", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

@@ -34,34 +34,43 @@ int imgpipe_link_descriptor(int descriptor, const char *path) {
     return linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 }
 
-static char temporary[PATH_MAX];
-static volatile sig_atomic_t has_temporary;
+#define PLACES 64
+static char temporaries[PLACES][PATH_MAX];
+/* 0 free, 1 being written, 2 to be removed */
+static atomic_int states[PLACES];
 
 static void remove_and_end(int number) {
-    if (has_temporary) unlink(temporary);
+    for (int i = 0; i < PLACES; i++)
+        if (atomic_load(&states[i]) == 2) unlink(temporaries[i]);
     raise(number); /* SA_RESETHAND: the default action now */
 }
 
-int imgpipe_remove_on_signal(const char *path) {
-    static int installed;
+static void install_handlers(void) {
     static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGXCPU};
-
-    has_temporary = 0;
-    if (!path) return 0;
-    if (strlen(path) >= sizeof temporary) return -1;
-    atomic_signal_fence(memory_order_seq_cst);
-    strcpy(temporary, path);
-    atomic_signal_fence(memory_order_seq_cst);
-    if (!installed) {
-        struct sigaction action = {.sa_handler = remove_and_end, .sa_flags = SA_RESETHAND | SA_NODEFER};
-        struct sigaction before;
-        for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-            /* What the parent has ignored (nohup) stays ignored. */
-            if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
-                sigaction(numbers[i], &action, NULL);
-        }
-        installed = 1;
+    struct sigaction action = {.sa_handler = remove_and_end, .sa_flags = SA_RESETHAND | SA_NODEFER};
+    struct sigaction before;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        /* What the parent has ignored (nohup) stays ignored. */
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+            sigaction(numbers[i], &action, NULL);
     }
-    has_temporary = 1;
-    return 0;
+}
+
+int imgpipe_remove_on_signal(const char *path) {
+    static atomic_flag installed = ATOMIC_FLAG_INIT;
+
+    if (strlen(path) >= PATH_MAX) return -1;
+    if (!atomic_flag_test_and_set(&installed)) install_handlers();
+    for (int i = 0; i < PLACES; i++) {
+        int free = 0;
+        if (!atomic_compare_exchange_strong(&states[i], &free, 1)) continue;
+        strcpy(temporaries[i], path);
+        atomic_store(&states[i], 2);
+        return i;
+    }
+    return -1;
+}
+
+void imgpipe_keep_on_signal(int place) {
+    if (place >= 0) atomic_store(&states[place], 0);
 }

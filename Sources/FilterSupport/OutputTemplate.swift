@@ -64,6 +64,15 @@ public struct OutputTemplate: Sendable {
 
     /// The name for a picture. `name`: its input's, empty for standard input; it never leads out of the template's directory.
     public func path(name: [UInt8], number: Int, info: ImageInfo) -> FilePath {
+        path(name: name, number: number, size: info.uprightSize)
+    }
+
+    /// The name for a file whose size is not known; nil for a template that asks for it.
+    public func path(name: [UInt8], number: Int) -> FilePath? {
+        parts.contains(.width) || parts.contains(.height) ? nil : path(name: name, number: number, size: (0, 0))
+    }
+
+    private func path(name: [UInt8], number: Int, size: (width: UInt32, height: UInt32)) -> FilePath {
         let input = FilePath(name.isEmpty ? Array("stdin".utf8) : name)
         let file = input.lastComponent
         // A leading dot begins a hidden name, not an extension.
@@ -76,8 +85,8 @@ public struct OutputTemplate: Sendable {
             case .fileExtension: bytes += dot.map { Array(file[($0 + 1)...]) } ?? []
             case .fileName: bytes += Self.harmless(file)
             case .directory: bytes += Self.relative(input.directory)
-            case .width: bytes += Array(String(info.uprightSize.width).utf8)
-            case .height: bytes += Array(String(info.uprightSize.height).utf8)
+            case .width: bytes += Array(String(size.width).utf8)
+            case .height: bytes += Array(String(size.height).utf8)
             case .number(let digits):
                 let text = String(number)
                 bytes += Array((String(repeating: "0", count: max(0, digits - text.count)) + text).utf8)

@@ -8,9 +8,14 @@ public final class StreamFilter {
     /// Pictures so far, failed ones among them.
     private var count = 0
 
-    public init(_ console: Console, limits: Limits, pool: BufferPool) throws(ImageError) {
+    public convenience init(_ console: Console, limits: Limits, pool: BufferPool) throws(ImageError) {
+        self.init(console, try ByteSource(.standardInput, pool: pool), limits: limits)
+    }
+
+    /// `source`: standard input, of which nothing was taken yet.
+    public init(_ console: Console, _ source: ByteSource, limits: Limits) {
         self.console = console
-        reader = StreamReader(try ByteSource(.standardInput, pool: pool), limits: limits)
+        reader = StreamReader(source, limits: limits)
     }
 
     /// The status so far.

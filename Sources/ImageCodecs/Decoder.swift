@@ -1,3 +1,4 @@
+import ImageColor
 import ImageCore
 
 /// Decoders of all formats behind one call, told apart by content. One picture at a time; what the libraries and the pool have
@@ -63,12 +64,10 @@ public final class Decoder {
     private func inSRGB(_ rows: any RowSource) throws(ImageError) -> any RowSource {
         let model = rows.info.format.model
         let changesModel = (options.format(from: rows.info.format).model == .gray) != (model == .gray)
-        guard options.convertsToSRGB || changesModel, rows.metadata[.icc] != nil else { return rows }
-        let packed: any RowSource =
-            rows.info.format.layout == .planar ? try Converter(rows, to: rows.info.format.packedRGB, pool: pool) : rows
-        if let converter = ColorConverter(packed) { return converter }
-        profileIsBroken = true
-        return WithoutProfile(packed)
+        guard options.convertsToSRGB || changesModel else { return rows }
+        let converted = try SRGB.converted(rows, pool: pool)
+        profileIsBroken = !converted.profileIsUsable
+        return converted.rows
     }
 
     /// What was odd about the picture last opened, but harmed no pixel; complete when its rows are read.
@@ -85,19 +84,6 @@ public final class Decoder {
         (format == .png ? png.warnings : format == .jpeg ? jpeg.warnings : []) + (profileIsBroken ? ["its ICC profile cannot be used; taken as sRGB"] : [])
             + (fileIsTooLarge ? ["the file is more than the \(options.limits.metadata) bytes of --max-metadata, and is not carried"] : [])
     }
-}
-
-/// A picture without the profile that came with it.
-private final class WithoutProfile: RowSource {
-    private let source: any RowSource
-
-    init(_ source: any RowSource) { self.source = source }
-
-    var info: ImageInfo { source.info }
-    var metadata: [MetadataRecord] { source.metadata.filter { $0.type != .icc } }
-    var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
-    func nextFrame() throws(ImageError) -> Frame? { try source.nextFrame() }
-    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int { try source.read(into: &bands) }
 }
 
 /// A picture with the file that it comes from behind its rows.

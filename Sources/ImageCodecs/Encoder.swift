@@ -1,3 +1,4 @@
+import ImageColor
 import ImageCore
 
 /// The formats that are written.

@@ -19,8 +19,12 @@ int imgpipe_open_unnamed(const char *directory, unsigned mode);
 /* linkat(2): gives the file behind `descriptor` the name `path`, which must be free. */
 int imgpipe_link_descriptor(int descriptor, const char *path);
 
-/* One temporary name that the signals which end a process from outside remove before they do; NULL: none.
-   The handlers are set at the first call. `path` is copied; longer than PATH_MAX is -1. */
+/* A temporary name that the signals which end a process from outside remove before they do; gives its place, for
+   imgpipe_keep_on_signal, or -1 when all of 64 are taken or `path`, which is copied, is longer than PATH_MAX.
+   The handlers are set at the first call. Threads may call both. */
 int imgpipe_remove_on_signal(const char *path);
+
+/* Forgets the name of a place; nothing for -1. */
+void imgpipe_keep_on_signal(int place);
 
 #endif

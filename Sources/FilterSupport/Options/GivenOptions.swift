@@ -103,6 +103,12 @@ public struct GivenOptions {
         return given.last { $0.option == option }?.text ?? options[option].defaultText
     }
 
+    /// All texts given, of an option that may stand several times.
+    public func texts(_ name: String) -> [String] {
+        let option = option(name)
+        return given.compactMap { $0.option == option ? $0.text : nil }
+    }
+
     /// What `make` makes of the text; nil without one. Throws `usage` where it makes nothing.
     public func value<T>(_ name: String, _ make: (String) -> T?) throws(ImageError) -> T? {
         guard let text = text(name) else { return nil }

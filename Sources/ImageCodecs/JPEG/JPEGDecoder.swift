@@ -1,4 +1,5 @@
 import CCodecShims
+import ImageColor
 import ImageCore
 
 /// JPEG through libjpeg-turbo: baseline by rows; progressive and other files of several scans are held as coefficients.

@@ -1,4 +1,5 @@
 import ImageCore
+import ImageMetadata
 
 /// Collects what APPn and COM segments of a JPEG carry, without their container headers.
 struct JPEGMetadata {
@@ -61,22 +62,6 @@ struct JPEGMetadata {
         try limits.check(.metadata, byteCount)
     }
 
-    /// The IIM block among Photoshop's image resources: "8BIM", id 0x0404, a padded name, a length.
-    static func iptc(inResources bytes: [UInt8]) -> [UInt8]? {
-        var at = 0
-        while at + 12 <= bytes.count, bytes[at..<at + 4].elementsEqual("8BIM".utf8) {
-            let id = Int(bytes[at + 4]) << 8 | Int(bytes[at + 5])
-            let nameBytes = (Int(bytes[at + 6]) + 2) & ~1
-            let length = at + 6 + nameBytes
-            guard length + 4 <= bytes.count else { return nil }
-            let count = (0..<4).reduce(0) { $0 << 8 | Int(bytes[length + $1]) }
-            guard count <= bytes.count - length - 4 else { return nil }
-            if id == 0x0404 { return Array(bytes[length + 4..<length + 4 + count]) }
-            at = length + 4 + (count + 1) & ~1
-        }
-        return nil
-    }
-
     /// The profile, when all its parts are there.
     private var icc: [UInt8]? {
         guard iccCount > 0, iccParts.count == Int(iccCount) else { return nil }
@@ -107,7 +92,7 @@ struct JPEGMetadata {
         if let icc { records.append(MetadataRecord(.icc, icc)) }
         if let exif { records.append(MetadataRecord(.exif, exif)) }
         if let xmp { records.append(MetadataRecord(.xmp, xmp)) }
-        if let iptc = Self.iptc(inResources: resources) { records.append(MetadataRecord(.iptc, iptc)) }
+        if let iptc = PhotoshopResources.iptc(in: resources) { records.append(MetadataRecord(.iptc, iptc)) }
         return (records + comments.map { MetadataRecord(.text, $0) }, isWhole)
     }
 }

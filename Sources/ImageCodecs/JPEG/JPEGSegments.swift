@@ -1,4 +1,5 @@
 import ImageCore
+import ImageMetadata
 
 /// Metadata as the APPn and COM segments of a JPEG, but for the ICC profile, which libjpeg cuts into segments itself.
 struct JPEGSegments {
@@ -45,26 +46,12 @@ struct JPEGSegments {
         let room = Self.maximumBytes - signature.utf8CodeUnitCount
         let packet = xmp.count <= room ? xmp : ExtendedXMP.withoutPadding(xmp)
         if packet.count <= room { return add(0xe1, signature, packet, "XMP", &nothing) }
-        let split = ExtendedXMP.split(packet)
-        add(0xe1, signature, split.packet, "XMP", &nothing)
-        let partSignature: StaticString = "http://ns.adobe.com/xmp/extension/\0"
-        let partBytes = Self.maximumBytes - partSignature.utf8CodeUnitCount - JPEGMetadata.xmpPartHeadBytes
-        for offset in stride(from: 0, to: split.extension.count, by: partBytes) {
-            let part = split.extension[offset..<min(offset + partBytes, split.extension.count)]
-            let head = split.digest + UInt32(split.extension.count).bigEndianBytes + UInt32(offset).bigEndianBytes
-            add(0xe1, partSignature, head + part, "XMP", &nothing)
-        }
+        segments += ExtendedXMP.segments(packet).map { (0xe1, $0) }
     }
 
     /// One of Photoshop's image resources, 0x0404, without a name.
     private mutating func addIPTC(_ iptc: [UInt8], _ leftOut: inout [String]) {
         if iptc.isEmpty { return }
-        let head = Array("8BIM".utf8) + [4, 4, 0, 0] + UInt32(iptc.count).bigEndianBytes
-        add(0xed, "Photoshop 3.0\0", head + iptc + (iptc.count % 2 == 0 ? [] : [0]), "IPTC", &leftOut)
+        add(0xed, "Photoshop 3.0\0", PhotoshopResources.resource(id: PhotoshopResources.ID.iptc, iptc), "IPTC", &leftOut)
     }
-}
-
-extension UInt32 {
-    /// The high byte first.
-    var bigEndianBytes: [UInt8] { [UInt8(self >> 24), UInt8(truncatingIfNeeded: self >> 16), UInt8(truncatingIfNeeded: self >> 8), UInt8(truncatingIfNeeded: self)] }
 }

@@ -1,4 +1,5 @@
 import ImageCore
+import ImageMetadata
 
 /// The metadata that all written formats have a place for, as it is to be written.
 struct EmbeddedMetadata {

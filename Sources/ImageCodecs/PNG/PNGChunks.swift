@@ -1,5 +1,6 @@
 import CZlib
 import ImageCore
+import ImageMetadata
 
 /// Chunks as they stand in a file.
 enum PNGChunks {
@@ -39,39 +40,19 @@ enum PNGChunks {
             let text = String(validating: record[(nul + 1)...], as: UTF8.self), isKeyword(keyword), !text.utf8.contains(0)
         else { return nil }
         if let latin1 = text.latin1 { return ("tEXt", keyword + [0] + latin1) }
-        return ("iTXt", international(keyword, Array(text.utf8)))
+        return ("iTXt", PNGText.internationalChunk(keyword, Array(text.utf8)))
     }
 
     /// XMP goes into an iTXt, uncompressed so that it can be found without a decoder.
     static func xmp(_ packet: [UInt8]) -> (type: StaticString, payload: [UInt8]) {
-        ("iTXt", international(Array(PNGMetadata.xmpKeyword.utf8), packet))
+        ("iTXt", PNGText.internationalChunk(Array(PNGText.xmpKeyword.utf8), packet))
     }
 
-    /// IPTC has no chunk; what ImageMagick and ExifTool write and read is a text: a name, a length, and bytes in hexadecimal.
-    static func iptc(_ block: [UInt8]) -> (type: StaticString, payload: [UInt8]) {
-        let digits = Array("0123456789abcdef".utf8)
-        var text = Array("Raw profile type iptc\0\niptc\n\(block.count)".utf8)
-        for (i, byte) in block.enumerated() {
-            if i % 36 == 0 { text.append(0x0a) }
-            text += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-        }
-        return ("tEXt", text + [0x0a])
-    }
-
-    /// Not compressed, no language, no translated keyword.
-    private static func international(_ keyword: [UInt8], _ text: [UInt8]) -> [UInt8] {
-        keyword + [0, 0, 0, 0, 0] + text
-    }
+    static func iptc(_ block: [UInt8]) -> (type: StaticString, payload: [UInt8]) { ("tEXt", PNGText.chunk(iptc: block)) }
 
     /// 1...79 printable characters, without spaces at the ends or two together: 11.3.3.2.
     private static func isKeyword(_ keyword: [UInt8]) -> Bool {
         (1...79).contains(keyword.count) && keyword.allSatisfy { (0x20...0x7e).contains($0) || $0 >= 0xa1 }
             && keyword.first != 0x20 && keyword.last != 0x20 && keyword.firstRange(of: [0x20, 0x20]) == nil
-    }
-}
-
-extension FourCC {
-    init(_ bytes: ArraySlice<UInt8>) {
-        self.init(code: bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) })
     }
 }

@@ -1,4 +1,5 @@
 import CCodecShims
+import ImageColor
 import ImageCore
 
 /// PNG through libpng: palettes, small grey and tRNS expanded, 16 bit kept; rows flow unless the file is interlaced.

@@ -1,5 +1,6 @@
 import CWebP
 import CWebPDemux
+import ImageColor
 import ImageCore
 
 /// WebP through libwebp: lossy, lossless, alpha; an animation's frames composed to the whole canvas by libwebpdemux.

@@ -6,6 +6,10 @@ public protocol ByteSink: AnyObject {
     func reset() throws(ImageError)
 }
 
+extension ByteSink {
+    package func write(_ bytes: UnsafeRawBufferPointer) throws(ImageError) { try write(bytes.bytes) }
+}
+
 /// Standard output for a format that has no end mark: its reader sees a short end, so bytes go out as they come.
 public final class DirectSink: ByteSink {
     private let descriptor: Descriptor

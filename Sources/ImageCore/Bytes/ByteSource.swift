@@ -118,7 +118,7 @@ public final class ByteSource {
         return bytes.count == count ? bytes : nil
     }
 
-    private lazy var isRegularFile = descriptor.kind == S_IFREG
+    package private(set) lazy var isRegularFile = descriptor.kind == S_IFREG
 
     /// Keeps all bytes that are read, from now on, at most `limitBytes`: before the first is.
     package func keepCopy(limitBytes: Int) {
@@ -137,10 +137,48 @@ public final class ByteSource {
         if size + count > copyLimit { copy = nil } else { copy?.append(contentsOf: UnsafeRawBufferPointer(start: start, count: count)) }
     }
 
+    /// fstat(2) of what is read; nil where that fails.
+    public var fileStatus: stat? {
+        var status = stat()
+        return fstat(descriptor.number, &status) == 0 ? status : nil
+    }
+
+    /// How many bytes are left; read and dropped where that is the only way to know, and so that a pipe's writer is not killed.
+    package func countRest() throws(ImageError) -> UInt64 {
+        var status = stat()
+        if isRegularFile, fstat(descriptor.number, &status) == 0, case let here = lseek(descriptor.number, 0, SEEK_CUR), here >= 0 {
+            // What is left of a file need not be read.
+            return UInt64(max(0, status.st_size - here)) + UInt64(unread.count)
+        }
+        let before = positionBytes
+        try drain()
+        return positionBytes - before
+    }
+
+    /// The same bytes from a file, which can be looked into anywhere: this source, or all that it has, in a temporary file.
+    package func seekable(pool: BufferPool) throws(ImageError) -> ByteSource {
+        if isRegularFile { return self }
+        let file = try FileWriter(TemporaryFile.open(), pool: pool)
+        repeat {
+            do throws(ImageError) {
+                try file.write(waiting)
+            } catch .writeFailed(let code) {
+                throw .temporaryFile(errno: code)
+            }
+            skip(unread.count)
+        } while try refill() > 0
+        try file.flush()
+        guard lseek(file.number, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
+        return try ByteSource(Descriptor(number: dup(file.number)), pool: pool)
+    }
+
     /// Reads and drops whatever is left, so that a pipe's writer is not killed for bytes behind the picture.
     public func drain() throws(ImageError) {
         repeat { skip(unread.count) } while try refill() > 0
     }
+
+    /// The waiting bytes; valid until the next call on this source.
+    package var window: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: waitingStart, count: unread.count) }
 
     /// The waiting bytes' address for a C library; valid until the next call on this source.
     package var waitingStart: UnsafeRawPointer { UnsafeRawPointer(buffer.start + unread.lowerBound) }

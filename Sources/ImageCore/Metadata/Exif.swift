@@ -25,6 +25,12 @@ public enum Exif {
         return (1...8).contains(value) ? UInt8(value) : nil
     }
 
+    /// A block that says an orientation, 1...8, and nothing else.
+    package static func block(orientation: UInt8) -> [UInt8] {
+        // Little-endian; a directory at 8, of one field: a SHORT.
+        [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0]
+    }
+
     /// The block of a picture that stands upright and is `width` x `height`. Fields that are not there are not added.
     public static func upright(_ block: [UInt8], width: UInt32, height: UInt32) -> [UInt8] {
         guard var tiff = TIFFBlock(block), let directory = tiff.firstDirectory else { return block }

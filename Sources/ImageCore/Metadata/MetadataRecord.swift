@@ -22,6 +22,11 @@ public struct FourCC: Hashable, Sendable {
         code = text.withUTF8Buffer { $0.reversed().reduce(0) { $0 << 8 | UInt32($1) } }
     }
 
+    /// The four bytes of a chunk's name.
+    package init(_ bytes: ArraySlice<UInt8>) {
+        code = bytes.prefix(4).reversed().reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
     public var bytes: [UInt8] { (0..<4).map(byte) }
 
     private func byte(_ i: Int) -> UInt8 { UInt8(truncatingIfNeeded: code >> (8 * i)) }

@@ -199,8 +199,8 @@ extension Unicode.Scalar {
 }
 
 extension RawSpan {
-    func uint8(at offset: Int) -> UInt8 { unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
-    func uint32(at offset: Int) -> UInt32 {
+    package func uint8(at offset: Int) -> UInt8 { unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
+    package func uint32(at offset: Int) -> UInt32 {
         UInt32(littleEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
     }
     func uint64(at offset: Int) -> UInt64 {

@@ -2,14 +2,14 @@ import CMD
 
 /// XMP that is longer than a segment of a JPEG: XMP specification part 3, 1.1.3.1. A packet of its own names, by a digest, what
 /// further segments hold.
-enum ExtendedXMP {
+package enum ExtendedXMP {
     private static let noteName = Array("xmpNote:HasExtendedXMP".utf8)
     private static let end = Array("</rdf:RDF>".utf8)
     /// Characters of the digest in hexadecimal.
-    static let digestCount = 32
+    package static let digestCount = 32
 
     /// The digest that a packet names; nil when it names none.
-    static func digest(in packet: [UInt8]) -> [UInt8]? {
+    package static func digest(in packet: [UInt8]) -> [UInt8]? {
         guard let name = packet.firstRange(of: noteName), name.upperBound + 2 + digestCount <= packet.count else { return nil }
         // ="..." or >...<
         let start = packet[name.upperBound] == UInt8(ascii: "=") ? name.upperBound + 2 : name.upperBound + 1
@@ -20,7 +20,7 @@ enum ExtendedXMP {
     /// One packet of both: what stands in the extension's RDF goes to the end of the packet's, with the prefixes that the extension
     /// declares around it; and the extension itself, where the packet says no more than that there is one. Nil where they are not
     /// written so that this can be done without reading them as XML.
-    static func joined(_ packet: [UInt8], _ extension: [UInt8]) -> [UInt8]? {
+    package static func joined(_ packet: [UInt8], _ extension: [UInt8]) -> [UInt8]? {
         guard let from = rdf(in: `extension`), let to = rdf(in: packet) else { return nil }
         let main = withoutNote(packet)
         if let inner = rdf(in: main), saysNothing(main[inner.content]) { return `extension` }
@@ -68,7 +68,7 @@ enum ExtendedXMP {
     }
 
     /// The packet without the property that names an extension.
-    static func withoutNote(_ packet: [UInt8]) -> [UInt8] {
+    package static func withoutNote(_ packet: [UInt8]) -> [UInt8] {
         guard let name = packet.firstRange(of: noteName), let digest = digest(in: packet) else { return packet }
         if packet[name.upperBound] == UInt8(ascii: "=") {
             return Array(packet[..<name.lowerBound] + packet[min(name.upperBound + 2 + digest.count + 1, packet.count)...])
@@ -79,7 +79,7 @@ enum ExtendedXMP {
     }
 
     /// A packet as one that only names what all of it is moved to.
-    static func split(_ packet: [UInt8]) -> (packet: [UInt8], digest: [UInt8], extension: [UInt8]) {
+    private static func split(_ packet: [UInt8]) -> (packet: [UInt8], digest: [UInt8], extension: [UInt8]) {
         let rest = withoutWrapper(packet)
         var context = MD5_CTX()
         MD5Init(&context)
@@ -95,8 +95,21 @@ enum ExtendedXMP {
         return (Array(note.utf8) + digest + Array(#""/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"#.utf8), digest, rest)
     }
 
+    /// The payloads of the APP1 segments of a packet that is split: the one that names the extension, and its parts, each behind the digest,
+    /// the length of the whole and its offset in it: table 3.
+    package static func segments(_ packet: [UInt8]) -> [[UInt8]] {
+        let split = split(packet)
+        let signature = JPEGSegment.extendedXMPSignature
+        let partBytes = JPEGSegment.maximumBytes - signature.count - digestCount - 8
+        return [JPEGSegment.xmpSignature + split.packet]
+            + stride(from: 0, to: split.extension.count, by: partBytes).map { offset in
+                signature + split.digest + UInt32(split.extension.count).bigEndianBytes + UInt32(offset).bigEndianBytes
+                    + split.extension[offset..<min(offset + partBytes, split.extension.count)]
+            }
+    }
+
     /// The packet without the room that it keeps for editors in place.
-    static func withoutPadding(_ packet: [UInt8]) -> [UInt8] {
+    package static func withoutPadding(_ packet: [UInt8]) -> [UInt8] {
         guard let end = packet.firstRange(of: "<?xpacket end".utf8) else { return packet }
         let kept = packet[..<end.lowerBound].lastIndex { ![0x20, 0x09, 0x0a, 0x0d].contains($0) } ?? 0
         return Array(packet[...kept] + packet[end.lowerBound...])

@@ -59,50 +59,8 @@ final class ColorProfile {
 
 extension ImageInfo {
     /// The transfer function that the profile has, where nothing has said it yet: for work in linear light.
-    mutating func setTransfer(from metadata: [MetadataRecord]) {
+    package mutating func setTransfer(from metadata: [MetadataRecord]) {
         guard color.transfer == 2, let icc = metadata[.icc], let code = ColorProfile(icc)?.transferCode else { return }
         color.transfer = code
-    }
-}
-
-/// A picture whose samples are made sRGB; its profile is gone then.
-final class ColorConverter: RowSource {
-    private let source: any RowSource
-    private let transform: cmsHTRANSFORM
-
-    let info: ImageInfo
-    let metadata: [MetadataRecord]
-    var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
-
-    /// `source`: packed grey or RGB with a profile. Nil where the profile does not serve.
-    init?(_ source: any RowSource) {
-        let format = source.info.format
-        guard let icc = source.metadata[.icc], let profile = ColorProfile(icc), profile.space == (format.model == .gray ? .gray : .rgb) else { return nil }
-        var type = switch (profile.space, format.sample) {
-        case (.gray, .uint8): imgpipe_type_gray_8
-        case (.gray, .uint16): imgpipe_type_gray_16
-        case (_, .uint8): imgpipe_type_rgb_8
-        case (_, .uint16): imgpipe_type_rgb_16
-        }
-        if format.hasAlpha { type |= imgpipe_type_extra }
-        guard let transform = profile.transform(type, to: type) else { return nil }
-        self.transform = transform
-        self.source = source
-        metadata = source.metadata.filter { $0.type != .icc }
-        var info = source.info
-        info.color = .sRGB(format.model)
-        self.info = info
-    }
-
-    deinit { cmsDeleteTransform(transform) }
-
-    func nextFrame() throws(ImageError) -> Frame? { try source.nextFrame() }
-
-    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
-        let rows = try source.read(into: &bands)
-        bands.withUnsafeMutableBytes {
-            cmsDoTransform(transform, $0.baseAddress!, $0.baseAddress!, cmsUInt32Number(rows * Int(info.width)))
-        }
-        return rows
     }
 }

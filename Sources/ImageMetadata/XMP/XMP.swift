@@ -1,8 +1,8 @@
 /// The properties of XMP that say what a picture looks like: XMP specification part 2, the TIFF and EXIF schemas.
-enum XMP {
+package enum XMP {
     /// The packet of a picture that stands upright and is `width` x `height`: what it says of these, as attributes or as elements, is
     /// put right. Properties that are not there are not added.
-    static func upright(_ packet: [UInt8], width: UInt32, height: UInt32) -> [UInt8] {
+    package static func upright(_ packet: [UInt8], width: UInt32, height: UInt32) -> [UInt8] {
         let values: [(name: [UInt8], value: String)] = [
             ("tiff:Orientation", "1"), ("tiff:ImageWidth", "\(width)"), ("tiff:ImageLength", "\(height)"),
             ("exif:PixelXDimension", "\(width)"), ("exif:PixelYDimension", "\(height)"),

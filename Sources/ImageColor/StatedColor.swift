@@ -2,7 +2,7 @@ import CLCMS
 import ImageCore
 
 /// Colour that a file states as numbers: a transfer function and chromaticities.
-struct StatedColor {
+package struct StatedColor {
     let transfer: TransferCurve
     /// CIE x, y of white, red, green, blue; sRGB's where none are stated.
     let points: [(x: Double, y: Double)]
@@ -11,13 +11,13 @@ struct StatedColor {
     private static let srgb: [(x: Double, y: Double)] = [(0.3127, 0.3290), (0.64, 0.33), (0.30, 0.60), (0.15, 0.06)]
 
     /// A PNG's gAMA and cHRM: encoded sample = light ^ `gamma`; x, y of white, red, green, blue, or all 0.
-    init(gamma: Double, chromaticities c: (Double, Double, Double, Double, Double, Double, Double, Double)) {
+    package init(gamma: Double, chromaticities c: (Double, Double, Double, Double, Double, Double, Double, Double)) {
         transfer = .power(gamma > 0 ? 1 / gamma : 0)
         points = c.1 > 0 ? [(c.0, c.1), (c.2, c.3), (c.4, c.5), (c.6, c.7)] : Self.srgb
     }
 
     /// Code points of ITU-T H.273, tables 2 and 3; nil where these say nothing, or nothing that is known here.
-    init?(_ code: ColorCode) {
+    package init?(_ code: ColorCode) {
         let d65 = (x: 0.3127, y: 0.3290), c = (x: 0.310, y: 0.316)
         switch code.primaries {
         case 1: points = Self.srgb
@@ -37,7 +37,7 @@ struct StatedColor {
     }
 
     /// As near to sRGB as files come that mean it: they write a gamma of 0.45455, and three or four digits.
-    var isSRGB: Bool {
+    package var isSRGB: Bool {
         let isCurve = switch transfer {
         case .power(let exponent): abs(1 / exponent - 1 / 2.2) < 0.005
         case .code(let code): code == 13
@@ -46,7 +46,7 @@ struct StatedColor {
     }
 
     /// An ICC profile of it; nil where the numbers make none.
-    func profile(isGray: Bool) -> [UInt8]? {
+    package func profile(isGray: Bool) -> [UInt8]? {
         guard transfer != .power(0), let curve = transfer.make() else { return nil }
         defer { cmsFreeToneCurve(curve) }
         let colors = points.map { cmsCIExyY(x: $0.x, y: $0.y, Y: 1) }

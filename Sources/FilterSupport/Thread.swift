@@ -1,0 +1,30 @@
+import Glibc
+import ImageCore
+
+/// A POSIX thread: filters have no use for a task scheduler, whose start takes longer than their work on a small file.
+public final class Thread {
+    private let thread: pthread_t
+
+    /// Starts at once.
+    public init(_ body: @escaping @Sendable () -> Void) throws(ImageError) {
+        var thread = pthread_t()
+        let box = Unmanaged.passRetained(Body(body))
+        let code = pthread_create(&thread, nil, { context in
+            Unmanaged<Body>.fromOpaque(context!).takeRetainedValue().run()
+            return nil
+        }, box.toOpaque())
+        guard code == 0 else {
+            box.release()
+            throw .outOfMemory
+        }
+        self.thread = thread
+    }
+
+    private final class Body: Sendable {
+        let run: @Sendable () -> Void
+        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    }
+
+    /// Waits for its end.
+    public func join() { pthread_join(thread, nil) }
+}

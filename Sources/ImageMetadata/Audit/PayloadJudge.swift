@@ -1,0 +1,120 @@
+import ImageCore
+
+/// Looks into blocks of metadata that are on their way out: by code of its own, so that a fault of what has made them does not hide
+/// itself.
+struct PayloadJudge {
+    private let choice: MetadataChoice
+
+    init(_ choice: MetadataChoice) { self.choice = choice }
+
+    private func fault(_ what: String) -> ImageError { .internalError("\(what) is still there") }
+
+    // MARK: EXIF
+
+    func exif(_ block: [UInt8]) throws(ImageError) {
+        if choice.keepsAll(of: .exif) { return }
+        guard block.count >= 14, block[0] == block[1], block[0] == 0x49 || block[0] == 0x4d else { throw fault("malformed EXIF") }
+        let isLittle = block[0] == 0x49
+        func number(_ at: Int, _ count: Int) throws(ImageError) -> Int {
+            guard at >= 0, at + count <= block.count else { throw fault("EXIF that reaches over its end") }
+            return (0..<count).reduce(0) { $0 | Int(block[at + $1]) << (8 * (isLittle ? $1 : count - 1 - $1)) }
+        }
+        var isSeen = [Bool](repeating: false, count: block.count)
+        func see(_ at: Int, _ count: Int) throws(ImageError) {
+            guard at >= 0, count >= 0, at + count <= block.count else { throw fault("EXIF that reaches over its end") }
+            for i in at..<at + count { isSeen[i] = true }
+        }
+        try see(0, 8)
+        var waiting: [(ExifDirectory, Int)] = [(.primary, try number(4, 4))]
+        while let (directory, at) = waiting.popLast() {
+            let count = try number(at, 2)
+            try see(at, 2 + 12 * count)
+            var thumbnail = (at: 0, count: 0)
+            for i in 0..<count {
+                let entry = at + 2 + 12 * i
+                let tag = try number(entry, 2), type = try number(entry + 2, 2), values = try number(entry + 4, 4)
+                let pointer: ExifDirectory? =
+                    switch (directory, tag) {
+                    case (.primary, 0x8769): .exif
+                    case (.primary, 0x8825): .gps
+                    case (.exif, 0xa005): .interoperability
+                    default: nil
+                    }
+                if let pointer {
+                    waiting.append((pointer, try number(entry + 8, 4)))
+                    continue
+                }
+                guard choice.keepsField(tag: tag, in: directory) else { throw fault("EXIF field 0x\(String(tag, radix: 16))") }
+                let size = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8]
+                guard size.indices.contains(type) else { throw fault("an EXIF field of unknown type") }
+                if size[type] * values > 4 { try see(try number(entry + 8, 4), size[type] * values) }
+                if directory == .thumbnail && tag == 0x201 { thumbnail.at = try number(entry + 8, 4) }
+                if directory == .thumbnail && tag == 0x202 { thumbnail.count = try number(entry + 8, 4) }
+            }
+            if thumbnail.count > 0 {
+                try see(thumbnail.at, thumbnail.count)
+                try jpeg(block[thumbnail.at..<thumbnail.at + thumbnail.count])
+            }
+            let link = at + 2 + 12 * count
+            guard directory == .primary, link + 4 <= block.count else { continue }
+            try see(link, 4)
+            let next = try number(link, 4)
+            if next != 0 { waiting.append((.thumbnail, next)) }
+        }
+        // Nothing hides between what is referred to.
+        if zip(block, isSeen).contains(where: { $0 != 0 && !$1 }) { throw fault("EXIF that no field refers to") }
+    }
+
+    /// A thumbnail: no segment in it but those that draw.
+    private func jpeg(_ bytes: ArraySlice<UInt8>) throws(ImageError) {
+        var at = bytes.startIndex + 2
+        while at + 4 <= bytes.endIndex, bytes[at] == 0xff, bytes[at + 1] != 0xda {
+            let code = bytes[at + 1]
+            if (0xe0...0xef).contains(code) || code == 0xfe {
+                let isColor = code == 0xee && bytes[(at + 4)...].starts(with: "Adobe".utf8) || code == 0xe0 && bytes[(at + 4)...].starts(with: "JFIF".utf8)
+                if !isColor { throw fault("metadata of the thumbnail") }
+            }
+            at += 2 + Int(bytes[at + 2]) << 8 + Int(bytes[at + 3])
+        }
+    }
+
+    // MARK: IPTC
+
+    func iptc(_ bytes: ArraySlice<UInt8>) throws(ImageError) {
+        if choice.keepsAll(of: .iptc) { return }
+        var rest = bytes
+        while rest.count >= 5, rest.first == 0x1c {
+            let head = Array(rest.prefix(5))
+            guard head[3] < 0x80 else { throw fault("IPTC of an extended length") }
+            guard choice.keepsDataset(head[1], head[2]) || (head[1], head[2]) == (1, 90) else { throw fault("IPTC \(head[1]):\(head[2])") }
+            rest = rest.dropFirst(5 + Int(head[3]) << 8 + Int(head[4]))
+        }
+        if !rest.isEmpty { throw fault("what is no IPTC") }
+    }
+
+    func resources(_ bytes: ArraySlice<UInt8>) throws(ImageError) {
+        if choice.keepsUnknown { return }
+        var rest = bytes
+        while !rest.isEmpty {
+            let head = Array(rest.prefix(7))
+            guard head.count == 7, head.starts(with: "8BIM".utf8) else { throw fault("what is no resource of Photoshop's") }
+            let id = Int(head[4]) << 8 | Int(head[5])
+            rest = rest.dropFirst(6 + (Int(head[6]) + 2) / 2 * 2)
+            let count = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+            let content = rest.dropFirst(4).prefix(count)
+            if id == 0x0404 {
+                try iptc(content)
+            } else if !choice.keepsResource(id) {
+                throw fault("resource 0x\(String(id, radix: 16)) of Photoshop's")
+            }
+            rest = rest.dropFirst(4 + (count + 1) / 2 * 2)
+        }
+    }
+
+    // MARK: XMP
+
+    func xmp(_ packet: ArraySlice<UInt8>) throws(ImageError) {
+        var judge = XMPJudge(choice)
+        try judge.take(packet)
+    }
+}

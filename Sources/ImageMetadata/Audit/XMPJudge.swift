@@ -1,0 +1,90 @@
+import ImageCore
+
+/// Reads the names of elements and attributes in XMP as it goes by, without an XML parser.
+struct XMPJudge {
+    private enum State {
+        case text, tag, value(UInt8), skipped
+    }
+
+    private let choice: MetadataChoice
+    private var state = State.text
+    /// The tag that is open: its words, and the namespaces that it declares.
+    private var word: [UInt8] = []
+    private var words: [String] = []
+    private var value: [UInt8] = []
+    private var namespaces: [String: String] = [:]
+    /// For each open element, whether it stays with all that is in it, and whether it is a property or inside of one.
+    private var open: [(isWhole: Bool, isInside: Bool)] = []
+
+    init(_ choice: MetadataChoice) { self.choice = choice }
+
+    mutating func take(_ bytes: ArraySlice<UInt8>) throws(ImageError) {
+        if choice.keepsAll(of: .xmp) { return }
+        for byte in bytes {
+            switch state {
+            case .text: if byte == UInt8(ascii: "<") { (state, word, words) = (.tag, [], []) }
+            case .skipped: if byte == UInt8(ascii: ">") { state = .text }
+            case .value(let quote):
+                if byte != quote {
+                    value.append(byte)
+                    continue
+                }
+                if let name = words.last, name.hasPrefix("xmlns:") { namespaces[String(name.dropFirst(6))] = String(decoding: value, as: UTF8.self) }
+                state = .tag
+            case .tag:
+                switch byte {
+                case UInt8(ascii: "?") where word.isEmpty && words.isEmpty, UInt8(ascii: "!") where word.isEmpty && words.isEmpty: state = .skipped
+                case UInt8(ascii: "\""), UInt8(ascii: "'"): (state, value) = (.value(byte), [])
+                case UInt8(ascii: ">"):
+                    endWord()
+                    try endTag()
+                    state = .text
+                case UInt8(ascii: "="), 0x20, 0x09, 0x0a, 0x0d: endWord()
+                default: word.append(byte)
+                }
+            }
+        }
+    }
+
+    private mutating func endWord() {
+        if !word.isEmpty { words.append(String(decoding: word, as: UTF8.self)) }
+        word = []
+    }
+
+    private mutating func endTag() throws(ImageError) {
+        guard var name = words.first else { return }
+        if name.hasPrefix("/") && name != "/" {
+            _ = open.popLast()
+            return
+        }
+        var isEmpty = false
+        if words.last == "/" {
+            isEmpty = true
+            words.removeLast()
+        } else if words.last!.hasSuffix("/") {
+            isEmpty = true
+            words[words.count - 1].removeLast()
+            name = words[0]
+        }
+        let outer = open.last ?? (false, false)
+        let element = property(name)
+        if let element, !outer.isWhole { try check(element, isInside: outer.isInside) }
+        let isWhole = outer.isWhole || element.map(choice.keepsWhole) ?? false
+        for word in words.dropFirst() {
+            if !isWhole, let attribute = property(word) { try check(attribute, isInside: outer.isInside || element != nil) }
+        }
+        if !isEmpty { open.append((isWhole, outer.isInside || element != nil)) }
+    }
+
+    /// A name, where it is one of a property and not of RDF's, XML's or the wrapper's.
+    private func property(_ text: String) -> XMLName? {
+        let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+        guard parts.count == 2, !["xmlns", "xml", "rdf", "x"].contains(parts[0]) else { return nil }
+        return XMLName(namespace: namespaces[parts[0]] ?? "", local: parts[1], prefix: parts[0])
+    }
+
+    private func check(_ name: XMLName, isInside: Bool) throws(ImageError) {
+        let isAllowed = isInside ? choice.keepsInside(name) : choice.keepsProperty(name)
+        if !isAllowed { throw .internalError("XMP property \(name.local) is still there") }
+    }
+}

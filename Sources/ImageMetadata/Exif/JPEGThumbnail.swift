@@ -1,0 +1,43 @@
+import ImageCore
+
+/// The JPEG inside of EXIF, which may bring metadata of its own.
+enum JPEGThumbnail {
+    /// Only what draws it: tables, frame, scans, and the JFIF and Adobe segments that decide its colours. Nil for what is no whole JPEG.
+    static func stripped(_ bytes: ArraySlice<UInt8>) -> [UInt8]? {
+        guard bytes.starts(with: [0xff, 0xd8]) else { return nil }
+        var result: [UInt8] = [0xff, 0xd8]
+        var at = bytes.startIndex + 2
+        while at + 4 <= bytes.endIndex {
+            guard bytes[at] == 0xff else { return nil }
+            let code = bytes[at + 1]
+            if code == 0xff {
+                at += 1
+                continue
+            }
+            if code == 0xd9 { return nil }
+            let end = at + 2 + Int(bytes[at + 2]) << 8 + Int(bytes[at + 3])
+            guard end >= at + 4, end <= bytes.endIndex else { return nil }
+            switch code {
+            case 0xe0 where bytes[(at + 4)..<end].starts(with: "JFIF\0".utf8) && end - at >= 18:
+                result += JPEGSegment.jfif(Array(bytes[(at + 4)..<end]), keepsDensity: true, keepsThumbnail: false)
+            case 0xee where bytes[(at + 4)..<end].starts(with: "Adobe".utf8) && end - at >= 16:
+                result += JPEGSegment.bytes(code, Array(bytes[(at + 4)..<(at + 16)]))
+            case 0xe0...0xef, 0xfe: break
+            default: result += bytes[at..<end]
+            }
+            at = end
+            if code == 0xda { at = copyScan(bytes, from: at, to: &result) }
+            if at + 2 <= bytes.endIndex && bytes[at] == 0xff && bytes[at + 1] == 0xd9 { return result + [0xff, 0xd9] }
+        }
+        return nil
+    }
+
+    /// Entropy-coded bytes up to the next marker; where that stands.
+    private static func copyScan(_ bytes: ArraySlice<UInt8>, from start: Int, to result: inout [UInt8]) -> Int {
+        var at = start
+        while at + 1 < bytes.endIndex, bytes[at] != 0xff || bytes[at + 1] == 0 || (0xd0...0xd7).contains(bytes[at + 1]) { at += bytes[at] == 0xff ? 2 : 1 }
+        at = min(at, bytes.endIndex)
+        result += bytes[start..<at]
+        return at
+    }
+}

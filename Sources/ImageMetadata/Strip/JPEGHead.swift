@@ -1,0 +1,123 @@
+import ImageCore
+
+/// The segments of a JPEG up to its first scan, held until all are there: EXIF, XMP and resources may take several.
+struct JPEGHead {
+    /// A segment as it comes, or as it goes out.
+    struct Piece {
+        let code: UInt8
+        let kind: JPEGSegmentKind?
+        /// Behind marker and length; empty where it is known to go.
+        let payload: [UInt8]
+        /// Its bytes in the file, and what nobody needs before it.
+        let fileBytes: Int
+    }
+
+    private(set) var pieces: [Piece] = []
+    private var heldBytes = 0
+
+    mutating func add(_ piece: Piece, _ editor: MetadataEditor) throws(ImageError) {
+        heldBytes += piece.payload.count + Int(Limits.metadataRecordBytes)
+        try editor.check(held: heldBytes)
+        pieces.append(piece)
+    }
+
+    var hasMPF: Bool { pieces.contains { $0.kind == .mpf } }
+
+    /// For each piece the bytes that go out in its place, none where it goes.
+    func edited(_ editor: MetadataEditor) -> [[UInt8]] {
+        let choice = editor.choice
+        var blocks: [JPEGSegmentKind: [UInt8]] = [:]
+        if !choice.keepsAll(of: .exif) { blocks[.exif] = exif.flatMap(editor.exif).map { Self.segments(0xe1, JPEGSegment.exifSignature, $0) } ?? [] }
+        if !choice.keepsAll(of: .xmp) { blocks[.xmp] = xmp(editor).map { Self.xmpSegments($0) } ?? [] }
+        if !choice.keepsUnknown {
+            let resources = joined(.photoshop, JPEGSegment.photoshopSignature)
+            blocks[.photoshop] = resources.flatMap(editor.resources).map { Self.segments(0xed, JPEGSegment.photoshopSignature, $0) } ?? []
+        }
+        let keepsICC = !pieces.contains { $0.kind == .icc } || editor.keepsICC(profile)
+        return pieces.map { piece in
+            let whole = JPEGSegment.bytes(piece.code, piece.payload)
+            guard let kind = piece.kind else { return whole }
+            // What is put together anew takes the place of the first of its segments.
+            if let block = blocks[kind] {
+                blocks[kind] = []
+                return block
+            }
+            return keepsICC || kind != .icc ? Self.edited(kind, piece, choice) : []
+        }
+    }
+
+    /// A segment that is looked at by itself.
+    static func edited(_ kind: JPEGSegmentKind, _ piece: Piece, _ choice: MetadataChoice) -> [UInt8] {
+        let stays = switch kind {
+        case .jfif, .adobe: true
+        case .jfifExtension: choice.keepsNamed(.thumbnail)
+        case .exif: choice.keepsAll(of: .exif)
+        case .xmp, .extendedXMP: choice.keepsAll(of: .xmp)
+        case .icc: choice.keeps(.icc)
+        case .mpf, .gainMap: choice.keeps(.mpf)
+        case .photoshop: choice.keepsUnknown
+        case .c2pa: choice.keeps(.c2pa)
+        case .comment: choice.keeps(.comment)
+        case .unknown: choice.keepsUnknown
+        }
+        return switch kind {
+        case .jfif: JPEGSegment.jfif(piece.payload, keepsDensity: choice.keepsDensity, keepsThumbnail: choice.keepsNamed(.thumbnail))
+        case .adobe: JPEGSegment.bytes(piece.code, Array(piece.payload.prefix(JPEGSegment.adobeBytes)))
+        default: stays ? JPEGSegment.bytes(piece.code, piece.payload) : []
+        }
+    }
+
+    // MARK: What takes several segments
+
+    private func contents(_ kind: JPEGSegmentKind, _ signature: [UInt8]) -> [ArraySlice<UInt8>] {
+        pieces.filter { $0.kind == kind }.map { $0.payload[signature.count...] }
+    }
+
+    private func joined(_ kind: JPEGSegmentKind, _ signature: [UInt8]) -> [UInt8]? {
+        let parts = contents(kind, signature)
+        return parts.isEmpty ? nil : Array(parts.joined())
+    }
+
+    /// Some writers go on in a second segment where one is too small; a second block is none.
+    private var exif: [UInt8]? {
+        let parts = contents(.exif, JPEGSegment.exifSignature)
+        guard let first = parts.first else { return nil }
+        return parts.dropFirst().filter { !$0.starts(with: "II".utf8) && !$0.starts(with: "MM".utf8) }.reduce(Array(first)) { $0 + $1 }
+    }
+
+    /// The profile, of the parts that there are: ICC.1:2022, annex B.4.
+    private var profile: [UInt8]? {
+        let parts = contents(.icc, JPEGSegment.iccSignature).filter { $0.count > 2 }
+        return parts.isEmpty ? nil : Array(parts.sorted { $0.first! < $1.first! }.map { $0.dropFirst(2) }.joined())
+    }
+
+    /// What stays of XMP. A part of it in further segments that cannot be joined to it goes.
+    private func xmp(_ editor: MetadataEditor) -> [UInt8]? {
+        guard let packet = contents(.xmp, JPEGSegment.xmpSignature).first.map(Array.init) else { return nil }
+        guard editor.choice.keepsAny(of: .xmp), let digest = ExtendedXMP.digest(in: packet) else { return editor.xmp(packet) }
+        let parts = contents(.extendedXMP, JPEGSegment.extendedXMPSignature).filter { $0.count > Self.partHeadBytes && $0.starts(with: digest) }
+        var whole: [UInt8] = []
+        let ordered = parts.map { ($0.dropFirst(36).prefix(4).reduce(0) { $0 << 8 | Int($1) }, $0.dropFirst(Self.partHeadBytes)) }
+        for (offset, part) in ordered.sorted(by: { $0.0 < $1.0 }) where offset == whole.count { whole += part }
+        guard let joined = ExtendedXMP.joined(packet, whole) else {
+            editor.report.warn("extended XMP is not whole, or not of a known shape; it is dropped")
+            return editor.xmp(ExtendedXMP.withoutNote(packet))
+        }
+        return editor.xmp(joined)
+    }
+
+    /// Digest, length of the whole, offset of the part: XMP specification part 3, table 3.
+    private static let partHeadBytes = ExtendedXMP.digestCount + 8
+
+    private static func segments(_ code: UInt8, _ signature: [UInt8], _ content: [UInt8]) -> [UInt8] {
+        let most = JPEGSegment.maximumBytes - signature.count
+        return stride(from: 0, to: content.count, by: most).flatMap { at in
+            JPEGSegment.bytes(code, signature + content[at..<min(at + most, content.count)])
+        }
+    }
+
+    private static func xmpSegments(_ packet: [UInt8]) -> [UInt8] {
+        if packet.count <= JPEGSegment.maximumBytes - JPEGSegment.xmpSignature.count { return JPEGSegment.bytes(0xe1, JPEGSegment.xmpSignature + packet) }
+        return ExtendedXMP.segments(packet).flatMap { JPEGSegment.bytes(0xe1, $0) }
+    }
+}

@@ -1,0 +1,28 @@
+/// What stripping one picture has found.
+public struct StripReport: Sendable {
+    /// What went, with the bytes that it took in the file, in the order in which it was met.
+    public private(set) var removed: [(name: String, byteCount: UInt64)] = []
+    /// What somebody wants to know before they are surprised.
+    public private(set) var warnings: [String] = []
+    /// Whether the new file differs from the old one.
+    public private(set) var isChanged = false
+
+    mutating func remove(_ name: String, _ byteCount: some BinaryInteger) {
+        guard byteCount > 0 else { return }
+        isChanged = true
+        if let i = removed.firstIndex(where: { $0.name == name }) {
+            removed[i].byteCount += UInt64(byteCount)
+        } else {
+            removed.append((name, UInt64(byteCount)))
+        }
+    }
+
+    mutating func replace(_ name: String, _ before: Int, by after: Int) {
+        isChanged = true
+        if before > after { remove(name, before - after) }
+    }
+
+    mutating func warn(_ text: String) {
+        if !warnings.contains(text) { warnings.append(text) }
+    }
+}

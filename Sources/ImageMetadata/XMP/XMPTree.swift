@@ -1,0 +1,122 @@
+import CExpat
+
+/// A name of XML in its namespace.
+package struct XMLName: Hashable, Sendable {
+    package let namespace: String
+    package let local: String
+    /// As the packet has it; for writing.
+    let prefix: String
+
+    package static func == (a: XMLName, b: XMLName) -> Bool { a.namespace == b.namespace && a.local == b.local }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(namespace)
+        hasher.combine(local)
+    }
+}
+
+/// An element of XML.
+package struct XMLElement: Sendable {
+    package enum Node: Sendable {
+        case element(XMLElement)
+        case text(String)
+    }
+
+    package let name: XMLName
+    package var attributes: [(name: XMLName, value: String)]
+    package var children: [Node] = []
+
+    package var elements: [XMLElement] {
+        children.compactMap { if case .element(let element) = $0 { element } else { nil } }
+    }
+
+    /// All characters in it.
+    package var text: String {
+        children.map { if case .text(let text) = $0 { text } else { "" } }.joined()
+    }
+}
+
+/// An XMP packet as a tree: read by Expat, which knows XML and its encodings; names come with their namespaces. A document type is
+/// refused, for XMP has none and entities are declared there.
+package enum XMPTree {
+    package static let rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+
+    /// Deeper is no XMP that anybody writes.
+    private static let mostDepth = 100
+
+    private final class Builder {
+        let parser: XML_Parser
+        var open: [XMLElement] = []
+        var root: XMLElement?
+        var isRefused = false
+
+        init(_ parser: XML_Parser) { self.parser = parser }
+
+        func refuse() {
+            isRefused = true
+            XML_StopParser(parser, 0)
+        }
+    }
+
+    /// The descriptions in the packet's rdf:RDF, whose attributes and elements are its properties; nil for what is no XMP.
+    package static func descriptions(in packet: [UInt8]) -> [XMLElement]? {
+        guard let root = root(of: packet), let rdf = root.name == name("RDF") ? root : root.elements.first(where: { $0.name == name("RDF") }) else { return nil }
+        return rdf.elements.filter { $0.name == name("Description") }
+    }
+
+    private static func name(_ local: String) -> XMLName { XMLName(namespace: rdf, local: local, prefix: "rdf") }
+
+    private static func root(of packet: [UInt8]) -> XMLElement? {
+        // Between the parts of a name: in no URI, no name and no prefix.
+        guard packet.count < Int(Int32.max), let parser = XML_ParserCreateNS(nil, 0x20) else { return nil }
+        defer { XML_ParserFree(parser) }
+        XML_SetReturnNSTriplet(parser, 1)
+        let builder = Builder(parser)
+        XML_SetUserData(parser, Unmanaged.passUnretained(builder).toOpaque())
+        XML_SetElementHandler(parser) { context, name, attributes in
+            let builder = XMPTree.builder(context)
+            guard builder.open.count < XMPTree.mostDepth, let name, let attributes else { return builder.refuse() }
+            var pairs: [(name: XMLName, value: String)] = []
+            var i = 0
+            while let key = attributes[i], let value = attributes[i + 1] {
+                pairs.append((XMPTree.name(key), String(cString: value)))
+                i += 2
+            }
+            builder.open.append(XMLElement(name: XMPTree.name(name), attributes: pairs))
+        } _: { context, _ in
+            let builder = XMPTree.builder(context)
+            guard let element = builder.open.popLast() else { return }
+            if builder.open.isEmpty { builder.root = element } else { builder.open[builder.open.count - 1].children.append(.element(element)) }
+        }
+        XML_SetCharacterDataHandler(parser) { context, characters, count in
+            let builder = XMPTree.builder(context)
+            guard let characters, !builder.open.isEmpty else { return }
+            let text = String(decoding: UnsafeRawBufferPointer(start: characters, count: Int(count)), as: UTF8.self)
+            builder.open[builder.open.count - 1].append(text)
+        }
+        XML_SetStartDoctypeDeclHandler(parser) { context, _, _, _, _ in XMPTree.builder(context).refuse() }
+        let status = packet.withUnsafeBytes { XML_Parse(parser, $0.bindMemory(to: CChar.self).baseAddress, Int32($0.count), 1) }
+        return status == XML_STATUS_OK && !builder.isRefused ? builder.root : nil
+    }
+
+    private static func builder(_ context: UnsafeMutableRawPointer?) -> Builder {
+        Unmanaged<Builder>.fromOpaque(context!).takeUnretainedValue()
+    }
+
+    /// Namespace, name and prefix, with a space between: the last or the first may be missing.
+    private static func name(_ text: UnsafePointer<CChar>) -> XMLName {
+        let parts = String(cString: text).split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        return switch parts.count {
+        case 1: XMLName(namespace: "", local: parts[0], prefix: "")
+        case 2: XMLName(namespace: parts[0], local: parts[1], prefix: "")
+        default: XMLName(namespace: parts[0], local: parts[1], prefix: parts[2])
+        }
+    }
+}
+
+extension XMLElement {
+    /// Expat gives text in pieces.
+    fileprivate mutating func append(_ text: String) {
+        if case .text(let before) = children.last { children[children.count - 1] = .text(before + text) } else { children.append(.text(text)) }
+    }
+}

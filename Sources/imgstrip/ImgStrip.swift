@@ -1,0 +1,92 @@
+import FilterSupport
+import Glibc
+import ImageCore
+import ImageMetadata
+
+@main
+struct ImgStrip: FilterCommand {
+    static let declaration = CommandDeclaration(
+        "imgstrip", operands: "[FILE]...", count: 0...Int.max, summary: "Remove metadata from JPEG, PNG and WebP files, or from a pixel stream.",
+        discussion: """
+            Everything goes but the ICC profile, the orientation and what affects rendering; the compressed pixels stay bit for bit the same. \
+            With no FILE, or when FILE is -, read standard input, a file or a pixel stream. LIST is of exif, gps, thumbnail, makernote, xmp, \
+            iptc, icc, comment, copyright, orientation, resolution, c2pa, mpf, time, all; with commas between.
+            """,
+        options: [
+            .value("keep", "list", "What stays too."),
+            .value("drop", "list", "What goes too; the more specific word wins: --keep exif --drop gps."),
+            .choice("icc", "what", ICCChoice.self, default: .keep, "What is done about a profile: keep, drop, or srgb: convert the pixels, of a stream only."),
+            .value("output", short: "o", "path", "Write this file; for several, a template, as in 'out/%f'."),
+            .flag("in-place", short: "i", "Replace each FILE by its stripped self, whole or not at all."),
+            .flag("no-clobber", "Replace no output that is there."),
+            .flag("preserve", "Keep the times of files replaced."),
+            .flag("fsync", "Wait until each file is on the disk before it gets its name."),
+            .number("jobs", short: "j", in: 1...64, default: 1, "Files worked on at once."),
+            .value("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
+            .flag("verbose", short: "v", "Say what went, and how many bytes it took."),
+        ])
+
+    /// A wrong option is told to the filter behind only where a stream comes in: where it goes out to a pipe from one.
+    static var writesStream: Bool { RunKind.standardInputIsStream }
+
+    enum ICCChoice: String, CaseIterable { case keep, drop, srgb }
+
+    private let settings: StripSettings
+    private let files: [String]
+    private let list: String?
+
+    init(_ given: GivenOptions) throws(ImageError) {
+        var (kept, dropped) = (try Self.groups(given, "keep"), try Self.groups(given, "drop"))
+        let icc = try given.choice("icc", ICCChoice.self)!
+        if given.flag("icc") {
+            if icc == .keep { kept.insert(.icc) } else { dropped.insert(.icc) }
+        }
+        if icc == .srgb { dropped.remove(.icc) }
+        settings = StripSettings(
+            choice: try MetadataChoice(keeping: kept, dropping: dropped), convertsToSRGB: icc == .srgb, limits: try given.limits(),
+            output: given.text("output").map { FilePath(argument: $0) }, isInPlace: given.flag("in-place"), mayReplace: !given.flag("no-clobber"),
+            keepsTimes: given.flag("preserve"), synchronizes: given.flag("fsync"), jobs: try given.number("jobs")!,
+            isVerbose: given.flag("verbose"))
+        (files, list) = (given.operands, given.text("files0-from"))
+        try check()
+    }
+
+    private func check() throws(ImageError) {
+        if list != nil && !files.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
+        let isMany = list != nil || files.count > 1
+        if settings.isInPlace {
+            if settings.output != nil { throw .usage("--in-place and --output exclude each other") }
+            if !settings.mayReplace { throw .usage("--in-place and --no-clobber exclude each other") }
+            if list == nil && (files.isEmpty || files.contains("-")) { throw .usage("--in-place needs a FILE") }
+        } else if isMany && settings.output == nil {
+            throw .usage("several files need --in-place, or --output with a template, as in -o 'out/%f'")
+        }
+        if settings.keepsTimes && !settings.isInPlace { throw .usage("--preserve is for --in-place") }
+        if settings.convertsToSRGB && (isMany || !(files.isEmpty || files == ["-"])) { throw StripSettings.srgbNeedsPixels }
+    }
+
+    private static func groups(_ given: GivenOptions, _ option: String) throws(ImageError) -> Set<MetadataGroup> {
+        var groups: Set<MetadataGroup> = []
+        for word in given.texts(option).flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
+            guard let group = MetadataGroup(rawValue: String(word)) else {
+                let words = MetadataGroup.allCases.map(\.rawValue).joined(separator: ", ")
+                throw .usage("--\(option) \(Console.printable(Array(word.utf8))) is none of \(words)")
+            }
+            groups.insert(group)
+        }
+        return groups
+    }
+
+    var writesBinaryToStandardOutput: Bool { settings.output == nil && !settings.isInPlace }
+
+    func filter(_ console: Console) throws(ImageError) -> ExitStatus {
+        let useless = settings.choice.wordsWithoutEffect.map(\.rawValue).joined(separator: ",")
+        if !useless.isEmpty {
+            console.say("warning: --drop \(useless) changes nothing: only the ICC profile and the orientation stay; to drop no more, --keep all --drop \(useless)")
+        }
+        let run = StripRun(settings, console)
+        if list == nil && (files.isEmpty || files == ["-"]) { return try run.standardInput() }
+        if let list { return try run.files(listedIn: FilePath(argument: list)) }
+        return try run.files(files.map { FilePath(argument: $0) })
+    }
+}

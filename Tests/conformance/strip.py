@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""imgstrip as ExifTool and other decoders see it: the corpus's metadata/, icc/, orientation/, valid/, broken/, and mutated files.
+
+usage: strip.py [--bin DIR]
+
+With --drop all no group is left but those of the file, its header and its rendering; with the default only the profile and the orientation
+stay; with --keep each field that stays has its value, and no other stays. Decoded pixels are those of the file before.
+"""
+import collections
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from harness import Results, find_corpus, take_tools
+
+BARE = {"System", "ExifTool", "File", "Composite", "JFIF", "Adobe", "RIFF", "PNG", "PNG-cICP", "PNG-pHYs", "APNG", "SourceFile", ""}
+#: What of PNG's header and rendering ExifTool shows in the group PNG; any other is a text.
+PNG_TAGS = {"ImageWidth", "ImageHeight", "BitDepth", "ColorType", "Compression", "Filter", "Interlace", "Gamma", "WhitePointX", "WhitePointY", "RedX",
+            "RedY", "GreenX", "GreenY", "BlueX", "BlueY", "SRGBRendering", "BackgroundColor", "SignificantBits", "Transparency", "Palette",
+            "AnimationFrames", "AnimationPlays", "PixelsPerUnitX", "PixelsPerUnitY", "PixelUnits"}
+MUTATIONS = 10000
+
+
+def exiftool(folder):
+    output = subprocess.run(["exiftool", "-json", "-a", "-G1", "-n", folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    found = {}
+    for file in json.loads(output or b"[]"):
+        tags = collections.defaultdict(dict)
+        for key, value in file.items():
+            group, _, tag = key.rpartition(":")
+            tags[group][tag] = value
+        found[os.path.basename(file["SourceFile"])] = tags
+    return found
+
+
+def pixels(path):
+    """A sum over what another decoder makes of a file; None where it refuses it."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+    tool = "djpeg" if head[:2] == b"\xff\xd8" else "pngtopam -alphapam" if head[:4] == b"\x89PNG" else "dwebp -quiet -pam -o - --"
+    with open(path, "rb") as file:
+        if head[8:12] == b"WEBP" and b"ANIM" in file.read(64):
+            # dwebp refuses animations.
+            tool = "d() { imgdecode < \"$1\" | imgstrip --drop all 2> /dev/null; }; d"
+    run = subprocess.run(
+        ["sh", "-c", f'{tool} "$1"', "sh", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    return hashlib.sha256(run.stdout).hexdigest() if run.stdout else None
+
+
+def strip(options, source, target):
+    run = subprocess.run(["imgstrip", *options, "-o", target, "--", source], stderr=subprocess.PIPE, check=False)
+    return run.returncode, run.stderr.decode(errors="replace")
+
+
+def is_bare(group, tag):
+    return group in BARE and not (group == "PNG" and tag not in PNG_TAGS)
+
+
+def files(*folders):
+    return sorted(os.path.join(place, name) for folder in folders for place, _, names in os.walk(folder) for name in names)
+
+
+def check_files(results, corpus):
+    paths = [path for path in files(*(os.path.join(corpus, folder) for folder in ("metadata", "icc", "orientation", "valid")))
+             if path.lower().endswith((".jpg", ".jpeg", ".png", ".webp", ".mpo"))]
+    with tempfile.TemporaryDirectory() as out:
+        done = []
+        for i, path in enumerate(paths):
+            target = os.path.join(out, f"{i:04}-{os.path.basename(path)}")
+            status, messages = strip(["--drop", "all"], path, target)
+            results.check(status in (0, 65) and (status == 0) == os.path.exists(target), f"{path}: {status} {messages}")
+            if status == 0:
+                done.append(path)
+                results.check(pixels(path) == pixels(target), f"{path}: pixels changed")
+        print(f"{len(done)} of {len(paths)} files stripped bare")
+        results.check(len(done) >= 0.97 * len(paths), "too few files stripped")
+        for name, tags in exiftool(out).items():
+            for group, found in tags.items():
+                for tag in found:
+                    results.check(is_bare(group, tag), f"{name}: {group}:{tag} is still there")
+
+
+KEPT = {
+    (): lambda group, tag: (group, tag) == ("IFD0", "Orientation"),
+    ("--keep", "copyright"): lambda group, tag: (group, tag) in {
+        ("IFD0", "Orientation"), ("IFD0", "Artist"), ("IFD0", "Copyright"), ("XMP-dc", "Rights"), ("XMP-dc", "Creator"), ("IPTC", "By-line"),
+        ("IPTC", "CopyrightNotice"), ("IPTC", "CodedCharacterSet"), ("Photoshop", "CopyrightFlag"), ("PNG", "Copyright"), ("PNG", "Author")}
+    or group == "XMP-xmpRights",
+    ("--keep", "gps"): lambda group, tag: (group, tag) == ("IFD0", "Orientation") or group == "GPS" or group.startswith("XMP") and tag.startswith("GPS"),
+    ("--keep", "exif", "--drop", "gps"): lambda group, tag: group in {"IFD0", "ExifIFD", "InteropIFD", "IFD1"},
+    ("--keep", "exif"): lambda group, tag: True,
+    ("--keep", "xmp"): lambda group, tag: group.startswith("XMP") or (group, tag) == ("IFD0", "Orientation"),
+    ("--keep", "iptc"): lambda group, tag: group == "IPTC" or (group, tag) == ("IFD0", "Orientation"),
+    ("--keep", "all", "--drop", "gps"): lambda group, tag: group != "GPS" and not tag.startswith("GPS"),
+}
+
+
+def check_groups(results, corpus):
+    """Fields before and after, for the words of --keep and --drop."""
+    source = os.path.join(corpus, "metadata")
+    before = exiftool(source)
+    for options, allowed in KEPT.items():
+        with tempfile.TemporaryDirectory() as out:
+            for name in before:
+                strip(options, os.path.join(source, name), os.path.join(out, name))
+            after = exiftool(out)
+            kept = 0
+            for name, tags in after.items():
+                for group, found in tags.items():
+                    if group.startswith(("ICC", "MakerNotes")) or group in BARE - {"PNG"}:
+                        continue
+                    for tag, value in found.items():
+                        # The profile stays in all of these, and its name with it.
+                        if is_bare(group, tag) or (group, tag) == ("PNG", "ProfileName"):
+                            continue
+                        kept += 1
+                        results.check(allowed(group, tag), f"{' '.join(options)}: {name}: {group}:{tag} is still there")
+                        if group in ("IFD0", "ExifIFD", "GPS", "IPTC") or group.startswith("XMP"):
+                            if "Offset" in tag or tag in ("XMPToolkit",):
+                                continue
+                            old = before[name][group].get(tag)
+                            results.check(old == value, f"{' '.join(options)}: {name}: {group}:{tag} was {str(old)[:40]!r}, is {str(value)[:40]!r}")
+            print(f"{' '.join(options) or 'default'}: {len(after)} files, {kept} fields kept")
+
+
+def check_mutations(results, corpus):
+    """Files that are not what they should be: never a crash, no metadata that was not there, the same pixels."""
+    random.seed(5)
+    broken = files(os.path.join(corpus, "broken"))
+    seeds = [os.path.join(corpus, "metadata", name) for name in sorted(os.listdir(os.path.join(corpus, "metadata")))]
+    seeds = [open(path, "rb").read() for path in seeds if os.path.getsize(path) < 60000]
+    count = 0
+    with tempfile.TemporaryDirectory() as out:
+        target = os.path.join(out, "out")
+        for path in broken:
+            status, messages = strip([], path, target)
+            results.check(status in (0, 65) and (status == 0 or len(messages.strip().splitlines()) >= 1), f"{path}: {status} {messages}")
+            if status == 0:
+                results.check(pixels(path) == pixels(target), f"{path}: pixels changed")
+                os.remove(target)
+        batch = os.path.join(out, "batch")
+        for start in range(0, MUTATIONS, 500):
+            os.makedirs(batch)
+            for i in range(500):
+                data = bytearray(random.choice(seeds))
+                for _ in range(random.randrange(1, 8)):
+                    at = random.randrange(min(len(data), 4000))
+                    data[at] = random.choice((0, 255, random.randrange(256)))
+                with open(os.path.join(batch, str(i)), "wb") as file:
+                    file.write(data)
+            os.makedirs(batch + "-out")
+            for options in ((), ("--keep", "exif,xmp,iptc,makernote,thumbnail", "--drop", "time"), ("--keep", "copyright")):
+                run = subprocess.run(f"cd '{batch}' && imgstrip -j 2 {' '.join(options)} -o '../batch-out/%f' -- *", shell=True, stderr=subprocess.PIPE, check=False)
+                results.check(run.returncode in (0, 65), f"mutated files: {run.returncode} {run.stderr.decode(errors='replace')[-300:]}")
+            names = os.listdir(batch + "-out")
+            count += len(names)
+            for name in random.sample(names, min(20, len(names))):
+                results.check(pixels(os.path.join(batch, name)) == pixels(os.path.join(batch + "-out", name)), f"mutated {start}/{name}: pixels changed")
+            shutil.rmtree(batch)
+            shutil.rmtree(batch + "-out")
+    print(f"{len(broken)} broken files; {count} of {MUTATIONS} mutated ones stripped")
+
+
+def main():
+    take_tools("imgstrip as others see its files")
+    corpus, results = find_corpus(), Results()
+    if corpus is None:
+        results.skipped += 1
+        results.end()
+    check_files(results, corpus)
+    check_groups(results, corpus)
+    check_mutations(results, corpus)
+    results.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
