@@ -80,6 +80,9 @@ def make_pictures(folder):
     sh('cd "$1"; pgmramp -lr 2400 1600 > ramp.pgm; pngtopam n00.png | pnmtopng -alpha=ramp.pgm > alpha.png', folder, stderr=subprocess.DEVNULL)
     sh('cd "$2"; imgdecode --pixels rgb "$1" | imgresize 12000x9000! > big; imgencode -q 90 --subsampling 420 -o big.jpg < big; '
        'imgencode --depth 8 --compression 3 -o big.png < big; rm big p.ppm ramp.pgm', max(names, key=os.path.getsize), folder)
+    # As a camera writes it: 1 MB, with a description, a position and a thumbnail's worth of padding.
+    sh('cd "$1"; imgdecode j00.jpg | imgresize 1800 | imgencode -q 93 -o p.jpg; exiftool -q -overwrite_original -Artist=A -GPSLatitude=1 '
+       '-Comment=hello -Padding=20000 p.jpg; mkdir many; for i in $(seq 200); do cp p.jpg many/$i.jpg; done', folder, stderr=subprocess.DEVNULL)
     for kind in ("", " --pixels rgba"):
         sh(f'cd "$1"; imgdecode{kind} n00.png > n00.stream{len(kind)}', folder)
     numbers = [f"{i:02}" for i in range(20)]
@@ -114,6 +117,15 @@ def cases(python):
         ("vipsthumbnail", vips.format("s00.jpg", 160))]))
     result.append(("JPEG 2400x1600 decoded", 15, [("imgpipe", "imgdecode $1/j00.jpg > /dev/null"), ("djpeg", "djpeg $1/j00.jpg > /dev/null")]))
     result.append(("PNG 2400x1600 decoded", 15, [("imgpipe", "imgdecode $1/n00.png > /dev/null"), ("pngtopam", "pngtopam $1/n00.png > /dev/null")]))
+    # A fresh copy for each run, which all of them pay for alike.
+    copy = "cp $1/p.jpg $1/out/p.jpg; "
+    result.append(("JPEG of 1 MB stripped", 25, [
+        ("imgpipe", copy + "imgstrip -i $1/out/p.jpg"), ("jhead -purejpg", copy + "jhead -q -purejpg $1/out/p.jpg"),
+        ("jpegtran -copy none", copy + "jpegtran -copy none -outfile $1/out/t.jpg $1/out/p.jpg"),
+        ("exiftool -all=", copy + "exiftool -q -overwrite_original -all= $1/out/p.jpg")]))
+    copies = "rm -rf $1/out/many; cp -r $1/many $1/out/many; "
+    result.append(("200 JPEGs of 1 MB stripped", 5, [
+        ("imgpipe -j 2", copies + "imgstrip -i -j 2 $1/out/many/*.jpg"), ("jhead -purejpg", copies + "jhead -q -purejpg $1/out/many/*.jpg")]))
     result += list_cases(python)
     if python:
         for file, options in (("big.jpg", "--for 800"), ("big.png", "")):

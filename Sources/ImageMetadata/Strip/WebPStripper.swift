@@ -40,6 +40,8 @@ final class WebPStripper {
     func strip() throws(ImageError) {
         guard let head = source.peek(at: 0, count: 12) else { throw .truncated(atByte: try source.countRest()) }
         let end = 8 + UInt64(Self.uint32(head, 4))
+        // A file that ends before its header says is not whole, even where only the byte is missing that makes its length even.
+        if source.peek(at: max(12, end) - 1, count: 1) == nil { throw .truncated(atByte: try source.countRest()) }
         var pieces: [Piece] = []
         var flagsAt: Int?
         var flags: UInt8 = 0
