@@ -1,3 +1,4 @@
+import Glibc
 import ImageCore
 
 /// The walker of a JPEG.
@@ -39,12 +40,11 @@ struct JPEGWalker: Walker {
     mutating func passed(_ count: UInt64) {}
 
     mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Int {
+        guard let start = bytes.baseAddress else { return 0 }
+        let last = bytes.count - 1
         var i = 0
-        while i + 1 < bytes.count {
-            guard bytes[i] == 0xff else {
-                i += 1
-                continue
-            }
+        while i < last, let found = memchr(start + i, 0xff, last - i) {
+            i = UnsafeRawPointer(found) - start
             let next = bytes[i + 1]
             if next == 0 || next & 0xf8 == 0xd0 {
                 i += 2
@@ -56,7 +56,7 @@ struct JPEGWalker: Walker {
             }
         }
         // A last 0xff may begin a marker.
-        return i < bytes.count && bytes[i] != 0xff ? bytes.count : i
+        return i <= last && bytes[last] == 0xff ? last : bytes.count
     }
 
     mutating func judge(_ held: [UInt8]) throws(ImageError) -> Int {
