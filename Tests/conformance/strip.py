@@ -128,6 +128,33 @@ def check_groups(results, corpus):
             print(f"{' '.join(options) or 'default'}: {len(after)} files, {kept} fields kept")
 
 
+def further_picture(path):
+    return subprocess.run(["exiftool", "-b", "-MPImage2", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+
+
+def check_further_pictures(results, corpus):
+    """Multi-picture files whose further pictures stay: found where MPF says, the same pixels, and without metadata of their own."""
+    source = os.path.join(corpus, "metadata")
+    names = [name for name in sorted(os.listdir(source)) if name.endswith(".mpo") and further_picture(os.path.join(source, name))]
+    results.check(len(names) >= 3, f"only {len(names)} multi-picture files")
+    with tempfile.TemporaryDirectory() as out:
+        for name in names:
+            old, new = os.path.join(source, name), os.path.join(out, name)
+            status, messages = strip(["--keep", "mpf", "--drop", "icc,orientation"], old, new)
+            results.check(status == 0, f"{name}: {status} {messages}")
+            if status:
+                continue
+            for path in (old, new):
+                with open(path + ".2.jpg" if path == new else os.path.join(out, "old.jpg"), "wb") as file:
+                    file.write(further_picture(path))
+            results.check(pixels(new) == pixels(old) and pixels(new + ".2.jpg") == pixels(os.path.join(out, "old.jpg")), f"{name}: pixels changed")
+            os.remove(os.path.join(out, "old.jpg"))
+        for name, tags in exiftool(out).items():
+            for group, found in tags.items():
+                # The attributes of each picture among its fellows are MPF's own.
+                results.check(group in BARE or group.startswith("MP"), f"{name}: {group}:{list(found)} is still there")
+
+
 def check_mutations(results, corpus):
     """Files that are not what they should be: never a crash, no metadata that was not there, the same pixels."""
     random.seed(5)
@@ -174,6 +201,7 @@ def main():
         results.end()
     check_files(results, corpus)
     check_groups(results, corpus)
+    check_further_pictures(results, corpus)
     check_mutations(results, corpus)
     results.end()
 

@@ -149,7 +149,7 @@ final class JPEGStripper {
         while true {
             try source.prefetch(3)
             if source.waitingCount == 0 { return }
-            if source.waitingCount == 3, source.window.prefix(3).elementsEqual([0xff, 0xd8, 0xff]) {
+            if source.waitingCount >= 3, source.window.prefix(3).elementsEqual([0xff, 0xd8, 0xff]) {
                 try stripPicture()
                 continue
             }
