@@ -119,7 +119,7 @@ final class StripRun: Sendable {
         return status
     }
 
-    /// The list is handed from thread to thread under a lock.
+    /// Unchecked, because NameList is no Sendable: the only reference to it is in a Mutex, and one thread at a time reads a name.
     private final class NameListBox: @unchecked Sendable {
         let list: NameList
         init(_ list: FilePath, pool: BufferPool) throws(ImageError) { self.list = try NameList(list, pool: pool) }

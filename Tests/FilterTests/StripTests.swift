@@ -57,6 +57,21 @@ import Testing
         #expect(try fields("tagged.jpg") == "-,-,6,-,-,-")
     }
 
+    /// RIFF's size, and frames inside of frames, that leave no room for what they hold.
+    @Test func aWebPOfImpossibleSizesDoesNotEndTheRun() throws {
+        let zeros = #"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"#
+        for size in 0...3 {
+            let outcome = try place.sh(
+                #"printf 'RIFF\00\#(size)\0\0\0WEBP\#(zeros)\#(zeros)' > bad.webp; cp tagged.jpg good.jpg; imgstrip -i bad.webp good.jpg; echo $?; imgstrip -iv good.jpg"#)
+            #expect(outcome.text == "65\n")
+            #expect(outcome.messages == ["imgstrip: bad.webp: a RIFF of \(size) bytes at byte 4", "imgstrip: good.jpg: nothing to remove"])
+        }
+        // A frame of 24 bytes that holds a frame of none.
+        let outcome = try place.sh(#"printf 'RIFF\044\0\0\0WEBPANMF\030\0\0\0\#(zeros)ANMF\0\0\0\0' | imgstrip --keep all > out"#)
+        #expect(outcome.status == 65)
+        #expect(outcome.errors == "imgstrip: standard input: a frame without a picture at byte 12\n")
+    }
+
     @Test func wrongCommandLinesAre64() throws {
         for options in [
             "--keep colour a.jpg", "--keep icc --drop icc a.jpg", "-i", "-i -o b.jpg a.jpg", "a.jpg b.jpg", "--icc srgb a.jpg", "--preserve a.jpg",

@@ -1,6 +1,8 @@
 """What the conformance scripts share: the tools, the corpus, pictures as arrays, and a count of what passed."""
 import argparse
+import collections
 import io
+import json
 import os
 import subprocess
 import sys
@@ -52,6 +54,20 @@ def shell(script, *arguments, **options):
     if process.returncode:
         sys.exit(f"status {process.returncode}: {script} {arguments}")
     return process.stdout
+
+
+def exiftool(folder):
+    """ExifTool's tags of all files of a folder: name of the file, group, tag, values."""
+    output = subprocess.run(["exiftool", "-json", "-a", "-G1", "-n", "-api", "LargeFileSupport=1", folder], stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, check=False).stdout
+    found = {}
+    for file in json.loads(output or b"[]"):
+        tags = collections.defaultdict(dict)
+        for key, value in file.items():
+            group, _, tag = key.rpartition(":")
+            tags[group][tag] = value
+        found[os.path.basename(file["SourceFile"])] = tags
+    return found
 
 
 def picture(script, *arguments):

@@ -7,13 +7,12 @@ Each tag of EXIF (MakerNotes too, whose offsets must still be right), XMP and IP
 one with the same value, but for those that say what the pixels look like: orientation 1, the new width and height, no thumbnail.
 """
 import collections
-import json
 import os
 import subprocess
 import sys
 import tempfile
 
-from harness import Results, find_corpus, take_tools
+from harness import Results, exiftool, find_corpus, take_tools
 
 # Tags that say where something stands, how large it is, or show the old pixels.
 PLACES = {"ThumbnailOffset", "ThumbnailLength", "ThumbnailImage", "PreviewImageStart", "PreviewImage", "OtherImage", "OtherImageLength", "ExifOffset",
@@ -21,20 +20,6 @@ PLACES = {"ThumbnailOffset", "ThumbnailLength", "ThumbnailImage", "PreviewImageS
 SIZES = {"ExifImageWidth": "ImageWidth", "ExifImageHeight": "ImageHeight", "ImageWidth": "ImageWidth", "ImageHeight": "ImageHeight"}
 SKIPPED_GROUPS = ("System", "File", "JFIF", "Composite", "ExifTool", "ICC", "PNG", "RIFF", "MPF", "MPImage", "IFD1", "JUMBF", "CBOR",
                   "Photoshop", "Jpeg2000", "JSON", "APP", "Ducky", "Adobe", "SourceFile", "FPXR", "GIMP")
-
-
-def exiftool(folder):
-    """ExifTool's tags of all files of a folder: name of the file, group, tag, values."""
-    output = subprocess.run(["exiftool", "-json", "-a", "-G1", "-n", "-api", "LargeFileSupport=1", folder], stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL, check=False).stdout
-    found = {}
-    for file in json.loads(output):
-        tags = collections.defaultdict(dict)
-        for key, value in file.items():
-            group, _, tag = key.rpartition(":")
-            tags[group][tag] = value
-        found[os.path.basename(file["SourceFile"])] = tags
-    return found
 
 
 def convert(paths, ending, out):

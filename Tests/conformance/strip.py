@@ -6,9 +6,7 @@ usage: strip.py [--bin DIR]
 With --drop all no group is left but those of the file, its header and its rendering; with the default only the profile and the orientation
 stay; with --keep each field that stays has its value, and no other stays. Decoded pixels are those of the file before.
 """
-import collections
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -16,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from harness import Results, find_corpus, take_tools
+from harness import Results, exiftool, find_corpus, take_tools
 
 BARE = {"System", "ExifTool", "File", "Composite", "JFIF", "Adobe", "RIFF", "PNG", "PNG-cICP", "PNG-pHYs", "APNG", "SourceFile", ""}
 #: What of PNG's header and rendering ExifTool shows in the group PNG; any other is a text.
@@ -24,18 +22,6 @@ PNG_TAGS = {"ImageWidth", "ImageHeight", "BitDepth", "ColorType", "Compression",
             "RedY", "GreenX", "GreenY", "BlueX", "BlueY", "SRGBRendering", "BackgroundColor", "SignificantBits", "Transparency", "Palette",
             "AnimationFrames", "AnimationPlays", "PixelsPerUnitX", "PixelsPerUnitY", "PixelUnits"}
 MUTATIONS = 10000
-
-
-def exiftool(folder):
-    output = subprocess.run(["exiftool", "-json", "-a", "-G1", "-n", folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
-    found = {}
-    for file in json.loads(output or b"[]"):
-        tags = collections.defaultdict(dict)
-        for key, value in file.items():
-            group, _, tag = key.rpartition(":")
-            tags[group][tag] = value
-        found[os.path.basename(file["SourceFile"])] = tags
-    return found
 
 
 def pixels(path):

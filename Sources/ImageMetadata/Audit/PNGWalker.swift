@@ -3,7 +3,7 @@ import ImageCore
 /// The walker of a PNG.
 struct PNGWalker: Walker {
     private enum State {
-        case signature, head, chunk(Int), passing(UInt64), behind, rest
+        case signature, head, chunk(Int), passing(UInt64), behind
     }
 
     private let choice: MetadataChoice
@@ -22,15 +22,11 @@ struct PNGWalker: Walker {
         case .chunk(let count): .hold(count)
         case .passing(let count): .pass(count)
         case .behind: choice.keepsTrailingData ? .pass(.max) : .end
-        case .rest: .pass(.max)
         }
     }
 
     var mayEnd: Bool {
-        switch state {
-        case .behind, .rest: true
-        default: false
-        }
+        if case .behind = state { true } else { false }
     }
 
     mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Int { bytes.count }
@@ -70,7 +66,7 @@ struct PNGWalker: Walker {
         case .chunk:
             try chunk(String(decoding: held[4..<8], as: UTF8.self), Array(held[8..<(held.count - 4)]))
             state = .head
-        case .passing, .behind, .rest: throw .internalError("the walker is lost")
+        case .passing, .behind: throw .internalError("the walker is lost")
         }
         return held.count
     }

@@ -3,7 +3,7 @@ import ImageCore
 /// The walker of a WebP.
 struct WebPWalker: Walker {
     private enum State {
-        case riff, head, chunk(Int), passing(UInt64), rest
+        case riff, head, chunk(Int), passing(UInt64)
     }
 
     private let choice: MetadataChoice
@@ -19,19 +19,16 @@ struct WebPWalker: Walker {
         judge = PayloadJudge(choice)
     }
 
-    private var isAtEnd: Bool { if case .head = state { left == 0 } else { false } }
-
     var need: WalkerNeed {
         switch state {
         case .riff: .hold(12)
         case .head: left > 0 ? .hold(8) : choice.keepsTrailingData ? .pass(.max) : .end
         case .chunk(let count): .hold(count)
         case .passing(let count): .pass(count)
-        case .rest: .pass(.max)
         }
     }
 
-    var mayEnd: Bool { isAtEnd }
+    var mayEnd: Bool { if case .head = state { left == 0 } else { false } }
 
     mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Int { bytes.count }
 
@@ -60,7 +57,7 @@ struct WebPWalker: Walker {
             let even = length + length % 2
             guard 8 + even <= left else { throw .internalError("\(type) reaches over the end") }
             switch type {
-            case "VP8X", "ANMF":
+            case "VP8X" where length == 10 && frameLeft == 0, "ANMF" where length >= 16 && frameLeft == 0:
                 state = .chunk(type == "VP8X" ? 18 : 24)
                 return 0
             case "VP8 ", "VP8L", "ALPH": break
@@ -93,7 +90,7 @@ struct WebPWalker: Walker {
             case UInt8(ascii: "E"): try judge.exif(Array(held[8..<8 + length]))
             default: try judge.xmp(held[8..<8 + length])
             }
-        case .passing, .rest: throw .internalError("the walker is lost")
+        case .passing: throw .internalError("the walker is lost")
         }
         return held.count
     }

@@ -16,7 +16,6 @@ package enum ExifDirectory: CaseIterable, Sendable {
 }
 
 package enum ExifTag {
-    static let imageWidth = 0x0100
     static let xmp = 0x02bc
     static let makerNote = 0x927c
     static let thumbnailOffset = 0x0201

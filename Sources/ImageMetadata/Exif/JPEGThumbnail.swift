@@ -26,18 +26,13 @@ enum JPEGThumbnail {
             default: result += bytes[at..<end]
             }
             at = end
-            if code == 0xda { at = copyScan(bytes, from: at, to: &result) }
+            if code == 0xda {
+                let count = bytes[at...].withUnsafeBytes { JPEGScan.end($0).count }
+                result += bytes[at..<at + count]
+                at += count
+            }
             if at + 2 <= bytes.endIndex && bytes[at] == 0xff && bytes[at + 1] == 0xd9 { return result + [0xff, 0xd9] }
         }
         return nil
-    }
-
-    /// Entropy-coded bytes up to the next marker; where that stands.
-    private static func copyScan(_ bytes: ArraySlice<UInt8>, from start: Int, to result: inout [UInt8]) -> Int {
-        var at = start
-        while at + 1 < bytes.endIndex, bytes[at] != 0xff || bytes[at + 1] == 0 || (0xd0...0xd7).contains(bytes[at + 1]) { at += bytes[at] == 0xff ? 2 : 1 }
-        at = min(at, bytes.endIndex)
-        result += bytes[start..<at]
-        return at
     }
 }

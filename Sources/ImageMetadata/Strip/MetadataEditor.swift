@@ -36,6 +36,12 @@ final class MetadataEditor {
         }
     }
 
+    /// EXIF as a chunk of its own: some writers put JPEG's signature before the block.
+    func exifChunk(_ bytes: [UInt8]) -> [UInt8]? {
+        let signature = JPEGSegment.exifSignature
+        return exif(bytes.starts(with: signature) ? Array(bytes[signature.count...]) : bytes)
+    }
+
     /// An XMP packet, all of it; nil where nothing of it stays.
     func xmp(_ packet: [UInt8]) -> [UInt8]? {
         switch XMPFilter.edited(packet, choice) {

@@ -72,12 +72,11 @@ final class PNGStripper {
 
     // MARK: Metadata
 
-    /// The first block counts; some writers put JPEG's signature before it.
+    /// The first block counts.
     private func exif(_ bytes: [UInt8]) -> [UInt8]? {
         if hasExif { return nil }
         hasExif = true
-        let signature = JPEGSegment.exifSignature
-        return editor.exif(bytes.starts(with: signature) ? Array(bytes[signature.count...]) : bytes)
+        return editor.exifChunk(bytes)
     }
 
     private func profile(_ bytes: [UInt8]) throws(ImageError) -> [UInt8]? {

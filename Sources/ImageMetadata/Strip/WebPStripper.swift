@@ -40,8 +40,9 @@ final class WebPStripper {
     func strip() throws(ImageError) {
         guard let head = source.peek(at: 0, count: 12) else { throw .truncated(atByte: try source.countRest()) }
         let end = 8 + UInt64(Self.uint32(head, 4))
+        guard end >= 12 else { throw .damaged("a RIFF of \(end - 8) bytes", atByte: 4) }
         // A file that ends before its header says is not whole, even where only the byte is missing that makes its length even.
-        if source.peek(at: max(12, end) - 1, count: 1) == nil { throw .truncated(atByte: try source.countRest()) }
+        if source.peek(at: end - 1, count: 1) == nil { throw .truncated(atByte: try source.countRest()) }
         var pieces: [Piece] = []
         var flagsAt: Int?
         var flags: UInt8 = 0
@@ -130,13 +131,16 @@ final class WebPStripper {
     private func frame(_ chunk: Chunk) throws(ImageError) -> [Piece] {
         guard chunk.length >= 16, let head = source.peek(at: chunk.contentAt, count: 16) else { throw Self.damaged("ANMF", chunk) }
         var pieces: [Piece] = []
+        var hasPixels = false
         for inner in try chunks(chunk.contentAt + 16..<chunk.contentAt + chunk.length) {
             if [FourCC("ALPH"), FourCC("VP8 "), FourCC("VP8L")].contains(inner.type) || editor.choice.keepsUnknown {
+                hasPixels = hasPixels || inner.type == FourCC("VP8 ") || inner.type == FourCC("VP8L")
                 pieces += copied(inner)
             } else {
                 editor.report.remove(Self.name(inner.type), inner.end - inner.at)
             }
         }
+        guard hasPixels else { throw Self.damaged("a frame without a picture", chunk) }
         let length = 16 + pieces.reduce(0) { $0 + $1.count }
         return [.bytes(Array("ANMF".utf8) + Self.littleEndian(length) + head)] + pieces
     }
@@ -147,12 +151,8 @@ final class WebPStripper {
         return bytes
     }
 
-    /// Some writers put JPEG's signature before the block.
     private func exif(_ chunk: Chunk) throws(ImageError) -> [Piece]? {
-        try edited(chunk, "EXIF", keepsAll: editor.choice.keepsAll(of: .exif)) { bytes in
-            let signature = JPEGSegment.exifSignature
-            return self.editor.exif(bytes.starts(with: signature) ? Array(bytes[signature.count...]) : bytes)
-        }
+        try edited(chunk, "EXIF", keepsAll: editor.choice.keepsAll(of: .exif), editor.exifChunk)
     }
 
     private func edited(_ chunk: Chunk, _ name: String, keepsAll: Bool, _ edit: ([UInt8]) -> [UInt8]?) throws(ImageError) -> [Piece]? {
