@@ -87,6 +87,6 @@ struct ImgStrip: FilterCommand {
         let run = StripRun(settings, console)
         if list == nil && (files.isEmpty || files == ["-"]) { return try run.standardInput() }
         if let list { return try run.files(listedIn: FilePath(argument: list)) }
-        return try run.files(files.map { FilePath(argument: $0) })
+        return run.files(files.map { FilePath(argument: $0) })
     }
 }

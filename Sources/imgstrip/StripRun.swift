@@ -42,9 +42,23 @@ final class StripRun: Sendable {
         var started = 0
         var firstFailure: (number: Int, status: ExitStatus)?
         /// Outputs of this run, none of which another may replace.
-        var taken: Set<FilePath> = []
+        var taken: Set<OutputPlace> = []
         /// What could not be read further ends the run, for all threads.
         var isOver = false
+    }
+
+    /// A name in a directory, however one comes there.
+    private struct OutputPlace: Hashable {
+        let device: dev_t
+        let inode: ino_t
+        let name: [UInt8]
+
+        /// Nil where there is no such directory.
+        init?(_ path: FilePath) {
+            var status = stat()
+            guard path.directory.withCString({ stat($0, &status) }) == 0 else { return nil }
+            (device, inode, name) = (status.st_dev, status.st_ino, path.lastComponent)
+        }
     }
 
     init(_ settings: StripSettings, _ console: Console) {
@@ -95,16 +109,16 @@ final class StripRun: Sendable {
 
     // MARK: Files
 
-    func files(_ paths: [FilePath]) throws(ImageError) -> ExitStatus {
+    func files(_ paths: [FilePath]) -> ExitStatus {
         let waiting = Mutex(paths[...])
-        try work { waiting.withLock { $0.popFirst() } }
+        work { waiting.withLock { $0.popFirst() } }
         return status
     }
 
     func files(listedIn list: FilePath) throws(ImageError) -> ExitStatus {
         let names = Mutex(try NameListBox(list, pool: pool))
         let subject = list.isStandardStream ? Array("standard input".utf8) : list.bytes
-        try work { [self] in
+        work { [self] in
             while true {
                 do throws(ImageError) {
                     return try names.withLock { (names) throws(ImageError) in try names.list.next() }
@@ -128,8 +142,10 @@ final class StripRun: Sendable {
     private var status: ExitStatus { state.withLock { $0.firstFailure?.status ?? .done } }
 
     /// Strips what `next` gives, in this thread and in others.
-    private func work(_ next: @escaping @Sendable () -> FilePath?) throws(ImageError) {
-        let threads = try (1..<settings.jobs).map { (_) throws(ImageError) in try Thread { self.loop(next) } }
+    private func work(_ next: @escaping @Sendable () -> FilePath?) {
+        // Where no further one can be had, those that there are do the work.
+        var threads: [Thread] = []
+        while threads.count < settings.jobs - 1, let thread = try? Thread({ self.loop(next) }) { threads.append(thread) }
         loop(next)
         for thread in threads { thread.join() }
     }
@@ -185,10 +201,10 @@ final class StripRun: Sendable {
         let template = try OutputTemplate(settings.output!)
         if !template.isTemplate && number > 1 { throw .usage("more than one file for one output; give a template, as in -o 'out/%f'") }
         guard let path = template.path(name: name, number: number) else { throw .usage("%w and %h are not known of a file that is not decoded") }
-        if !state.withLock({ $0.taken.insert(path).inserted }) {
+        if template.makesDirectories { try path.directory.makeDirectories() }
+        if let place = OutputPlace(path), !state.withLock({ $0.taken.insert(place).inserted }) {
             throw .refusedOutput("a file before it was written to \(Console.printable(path.bytes))")
         }
-        if template.makesDirectories { try path.directory.makeDirectories() }
         return path
     }
 

@@ -67,9 +67,9 @@ import Testing
             #expect(outcome.messages == ["imgstrip: bad.webp: a RIFF of \(size) bytes at byte 4", "imgstrip: good.jpg: nothing to remove"])
         }
         // A frame of 24 bytes that holds a frame of none.
-        let outcome = try place.sh(#"printf 'RIFF\044\0\0\0WEBPANMF\030\0\0\0\#(zeros)ANMF\0\0\0\0' | imgstrip --keep all > out"#)
+        let outcome = try place.sh(#"printf 'RIFF\066\0\0\0WEBPVP8X\012\0\0\0\002\0\0\0\0\0\0\0\0\0ANMF\030\0\0\0\#(zeros)ANMF\0\0\0\0' | imgstrip --keep all > out"#)
         #expect(outcome.status == 65)
-        #expect(outcome.errors == "imgstrip: standard input: a frame without a picture at byte 12\n")
+        #expect(outcome.errors == "imgstrip: standard input: a frame without a picture at byte 30\n")
     }
 
     @Test func wrongCommandLinesAre64() throws {

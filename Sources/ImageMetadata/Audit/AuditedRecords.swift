@@ -37,8 +37,10 @@ public final class AuditedRecords: RowSink {
             case .iptc:
                 try judge.iptc(record.payload[...])
                 mayStay = true
-            case .icc: mayStay = choice.keeps(.icc)
-            case .text: mayStay = choice.keepsText(String(decoding: record.payload.prefix { $0 != 0 }, as: UTF8.self))
+            case .icc:
+                try judge.profile(record.payload)
+                mayStay = true
+            case .text: mayStay = judge.allowsText(String(decoding: record.payload.prefix { $0 != 0 }, as: UTF8.self))
             case .name, .damage: mayStay = true
             case .file: mayStay = choice.keepsEverything
             default: mayStay = choice.keepsUnknown

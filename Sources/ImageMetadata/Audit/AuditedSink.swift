@@ -20,8 +20,8 @@ protocol Walker {
     mutating func passed(_ count: UInt64)
     /// Looks through bytes; how many of them belong to what is scanned.
     mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Int
-    /// Whether the file may end here.
-    var mayEnd: Bool { get }
+    /// Whether the file may end here, with so many bytes held.
+    func mayEnd(holding count: Int) -> Bool
 }
 
 /// A sink whose bytes a walker has seen before they reach it.
@@ -102,7 +102,8 @@ final class AuditedSink<W: Walker>: ByteSink {
 
     /// The file is whole. Throws `internalError` where its walker has not seen its end.
     func end() throws(ImageError) {
-        guard held.isEmpty, walker.mayEnd else { throw .internalError("the stripped file is not whole") }
+        guard walker.mayEnd(holding: held.count) else { throw .internalError("the stripped file is not whole") }
+        try passHeld(held.count)
     }
 
     /// For whoever owns the sink behind this.

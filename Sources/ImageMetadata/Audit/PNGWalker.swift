@@ -10,6 +10,8 @@ struct PNGWalker: Walker {
     private let judge: PayloadJudge
     private var state = State.signature
     private var isLast = false
+    /// Of the chunks of which there is one, those that were there.
+    private var types: Set<String> = []
 
     init(_ choice: MetadataChoice) {
         self.choice = choice
@@ -25,8 +27,8 @@ struct PNGWalker: Walker {
         }
     }
 
-    var mayEnd: Bool {
-        if case .behind = state { true } else { false }
+    func mayEnd(holding count: Int) -> Bool {
+        if case .behind = state { count == 0 } else { false }
     }
 
     mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Int { bytes.count }
@@ -45,23 +47,18 @@ struct PNGWalker: Walker {
             let length = held[..<4].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
             let type = String(decoding: held[4...], as: UTF8.self)
             isLast = type == "IEND"
-            switch type {
-            case "IHDR", "PLTE", "IDAT", "IEND", "tRNS", "gAMA", "cHRM", "sRGB", "cICP", "mDCV", "mDCv", "cLLI", "cLLi", "sBIT", "bKGD", "acTL",
-                "fcTL", "fdAT":
+            if let lengths = Self.lengths(type) {
+                let isRepeated = !types.insert(type).inserted && !["IDAT", "fcTL", "fdAT"].contains(type)
+                let isOutOfPlace = (type == "fcTL" || type == "fdAT") && !types.contains("acTL")
+                if isRepeated || isOutOfPlace || !lengths.contains(length) { throw .internalError("data in \(type) that no decoder reads is still there") }
                 state = .passing(length + 4)
-            case "pHYs" where choice.keepsDensity: state = .passing(length + 4)
-            case "iCCP": state = try allowed(choice.keeps(.icc), type, length)
-            case "caBX": state = try allowed(choice.keepsNamed(.c2pa), type, length)
-            case "tIME": state = try allowed(choice.keepsNamed(.time), type, length)
-            case "eXIf" where choice.keepsAll(of: .exif): state = .passing(length + 4)
-            case "pHYs", "eXIf", "tEXt", "zTXt", "iTXt":
-                if choice.keepsEverything {
-                    state = .passing(length + 4)
-                } else {
-                    state = .chunk(Int(length) + 12)
-                    return 0
-                }
-            default: state = try allowed(choice.keepsUnknown, type, length)
+            } else if isAllowed(type) {
+                state = .passing(length + 4)
+            } else if ["pHYs", "iCCP", "eXIf", "tEXt", "zTXt", "iTXt"].contains(type) {
+                state = .chunk(Int(length) + 12)
+                return 0
+            } else {
+                throw .internalError("\(type) is still there")
             }
         case .chunk:
             try chunk(String(decoding: held[4..<8], as: UTF8.self), Array(held[8..<(held.count - 4)]))
@@ -71,14 +68,48 @@ struct PNGWalker: Walker {
         return held.count
     }
 
-    private func allowed(_ isAllowed: Bool, _ type: String, _ length: UInt64) throws(ImageError) -> State {
-        if !isAllowed { throw .internalError("\(type) is still there") }
-        return .passing(length + 4)
+    /// The bytes that a chunk has that draws; nil for other chunks.
+    private static func lengths(_ type: String) -> ClosedRange<UInt64>? {
+        switch type {
+        case "IDAT", "fdAT": 0...UInt64.max
+        case "IEND": 0...0
+        case "sRGB": 1...1
+        case "sBIT": 1...4
+        case "gAMA", "cICP": 4...4
+        case "bKGD": 1...6
+        case "acTL", "cLLI", "cLLi": 8...8
+        case "IHDR": 13...13
+        case "mDCV", "mDCv": 24...24
+        case "fcTL": 26...26
+        case "cHRM": 32...32
+        case "tRNS": 1...256
+        case "PLTE": 1...768
+        default: nil
+        }
     }
 
-    private func chunk(_ type: String, _ bytes: [UInt8]) throws(ImageError) {
+    /// Whether a chunk may be there whatever is in it.
+    private func isAllowed(_ type: String) -> Bool {
         switch type {
-        case "pHYs": if bytes.last != 0 { throw .internalError("the resolution in pHYs is still there") }
+        case "caBX": choice.keepsNamed(.c2pa)
+        case "tIME": choice.keepsNamed(.time)
+        case "eXIf": choice.keepsAll(of: .exif)
+        case "tEXt", "zTXt", "iTXt": choice.keepsEverything
+        case "iCCP", "pHYs": false
+        default: choice.keepsUnknown
+        }
+    }
+
+    private mutating func chunk(_ type: String, _ bytes: [UInt8]) throws(ImageError) {
+        switch type {
+        case "pHYs":
+            let isOne = bytes.count == 9 && types.insert(type).inserted
+            if !isOne && !choice.keepsUnknown { throw .internalError("data in pHYs that no decoder reads is still there") }
+            if !choice.keepsDensity && bytes.last != 0 { throw .internalError("the resolution in pHYs is still there") }
+        case "iCCP":
+            if choice.keepsUnknown && choice.keeps(.icc) { return }
+            guard types.insert(type).inserted, let name = bytes.firstIndex(of: 0), name + 2 < bytes.count else { throw .internalError("what is no ICC profile is still there") }
+            try judge.profile(try Zlib.inflated(bytes[(name + 2)...], limitBytes: 1 << 30).bytes)
         case "eXIf": try judge.exif(bytes)
         default: try text(type, bytes)
         }
@@ -86,27 +117,13 @@ struct PNGWalker: Walker {
 
     private func text(_ type: String, _ bytes: [UInt8]) throws(ImageError) {
         let keyword = String(bytes.prefix { $0 != 0 }.map { Character(Unicode.Scalar($0)) })
-        let what = "a text (\(keyword.prefix(20)))"
-        func must(_ isRight: Bool) throws(ImageError) { if !isRight { throw .internalError("\(what) is still there") } }
-        if keyword == "XML:com.adobe.xmp" {
-            if choice.keepsAll(of: .xmp) { return }
-            // What is written anew is written plain.
-            try must(type == "iTXt" && bytes.count > 22 && bytes[18] == 0)
-            return try judge.xmp(bytes[22...])
-        }
-        guard keyword.hasPrefix("Raw profile type ") else {
-            return try must(keyword.hasPrefix("exif:") ? choice.keepsAll(of: .exif) : choice.keepsText(keyword))
-        }
-        switch keyword.dropFirst(17).lowercased() {
-        case "exif": try must(choice.keepsAll(of: .exif))
-        case "app1": try must(choice.keepsAll(of: .exif))
-        case "xmp": try must(choice.keepsAll(of: .xmp))
-        case "icc", "icm": try must(choice.keeps(.icc))
-        case "iptc", "8bim":
-            if choice.keepsUnknown { return }
-            try must(type == "tEXt")
-            try judge.iptc(try Self.bytes(ofHexadecimal: bytes.dropFirst(keyword.utf8.count + 1))[...])
-        default: try must(choice.keepsUnknown)
+        if judge.allowsText(keyword) { return }
+        // What is written anew is written plain.
+        let content = bytes.dropFirst(keyword.unicodeScalars.count + 1)
+        switch (type, keyword) {
+        case ("iTXt", "XML:com.adobe.xmp") where content.starts(with: [0, 0, 0, 0]): try judge.xmp(content.dropFirst(4))
+        case ("tEXt", "Raw profile type iptc"): try judge.iptc(try Self.bytes(ofHexadecimal: content)[...])
+        default: throw .internalError("a text (\(keyword.prefix(20))) is still there")
         }
     }
 

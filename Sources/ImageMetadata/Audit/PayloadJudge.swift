@@ -13,6 +13,7 @@ struct PayloadJudge {
 
     func exif(_ block: [UInt8]) throws(ImageError) {
         if choice.keepsAll(of: .exif) { return }
+        guard choice.keepsAny(of: .exif) else { throw fault("EXIF") }
         guard block.count >= 14, block[0] == block[1], block[0] == 0x49 || block[0] == 0x4d else { throw fault("malformed EXIF") }
         let isLittle = block[0] == 0x49
         func number(_ at: Int, _ count: Int) throws(ImageError) -> Int {
@@ -20,13 +21,19 @@ struct PayloadJudge {
             return (0..<count).reduce(0) { $0 | Int(block[at + $1]) << (8 * (isLittle ? $1 : count - 1 - $1)) }
         }
         var isSeen = [Bool](repeating: false, count: block.count)
+        // Values may share bytes, but no block is made of them.
+        var seenCount = 0
         func see(_ at: Int, _ count: Int) throws(ImageError) {
             guard at >= 0, count >= 0, at + count <= block.count else { throw fault("EXIF that reaches over its end") }
+            seenCount += count
+            guard seenCount <= 4 * block.count else { throw fault("EXIF whose values lie over one another") }
             for i in at..<at + count { isSeen[i] = true }
         }
         try see(0, 8)
         var waiting: [(ExifDirectory, Int)] = [(.primary, try number(4, 4))]
+        var visited: Set<Int> = []
         while let (directory, at) = waiting.popLast() {
+            guard visited.insert(at).inserted else { continue }
             let count = try number(at, 2)
             try see(at, 2 + 12 * count)
             var thumbnail = (at: 0, count: 0)
@@ -41,15 +48,15 @@ struct PayloadJudge {
                     default: nil
                     }
                 if let pointer {
-                    waiting.append((pointer, try number(entry + 8, 4)))
+                    waiting.append((pointer, try number(entry + 8, type == 3 ? 2 : 4)))
                     continue
                 }
                 guard choice.keepsField(tag: tag, in: directory) else { throw fault("EXIF field 0x\(String(tag, radix: 16))") }
                 let size = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8]
                 guard size.indices.contains(type) else { throw fault("an EXIF field of unknown type") }
                 if size[type] * values > 4 { try see(try number(entry + 8, 4), size[type] * values) }
-                if directory == .thumbnail && tag == 0x201 { thumbnail.at = try number(entry + 8, 4) }
-                if directory == .thumbnail && tag == 0x202 { thumbnail.count = try number(entry + 8, 4) }
+                if directory == .thumbnail && tag == 0x201 { thumbnail.at = try number(entry + 8, type == 3 ? 2 : 4) }
+                if directory == .thumbnail && tag == 0x202 { thumbnail.count = try number(entry + 8, type == 3 ? 2 : 4) }
             }
             if thumbnail.count > 0 {
                 try see(thumbnail.at, thumbnail.count)
@@ -65,16 +72,22 @@ struct PayloadJudge {
         if zip(block, isSeen).contains(where: { $0 != 0 && !$1 }) { throw fault("EXIF that no field refers to") }
     }
 
-    /// A thumbnail: no segment in it but those that draw.
+    /// A thumbnail: a JPEG of nothing but what draws it.
     private func jpeg(_ bytes: ArraySlice<UInt8>) throws(ImageError) {
-        var at = bytes.startIndex + 2
-        while at + 4 <= bytes.endIndex, bytes[at] == 0xff, bytes[at + 1] != 0xda {
-            let code = bytes[at + 1]
-            if (0xe0...0xef).contains(code) || code == 0xfe {
-                let isColor = code == 0xee && bytes[(at + 4)...].starts(with: "Adobe".utf8) || code == 0xe0 && bytes[(at + 4)...].starts(with: "JFIF".utf8)
-                if !isColor { throw fault("metadata of the thumbnail") }
-            }
-            at += 2 + Int(bytes[at + 2]) << 8 + Int(bytes[at + 3])
+        let audited = AuditedSink(CountingSink(), JPEGWalker(try MetadataChoice(keeping: [.resolution], dropping: [.all])))
+        try audited.write(bytes.span.bytes)
+        try audited.end()
+    }
+
+    // MARK: ICC
+
+    /// A profile that is as long as it says.
+    func profile(_ bytes: some Collection<UInt8>) throws(ImageError) {
+        if choice.keepsUnknown && choice.keeps(.icc) { return }
+        guard choice.keeps(.icc) else { throw fault("the ICC profile") }
+        let size = bytes.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+        guard size >= 132, size <= bytes.count, bytes.dropFirst(36).starts(with: "acsp".utf8), bytes.dropFirst(size).allSatisfy({ $0 == 0 }) else {
+            throw fault("what is no ICC profile")
         }
     }
 
@@ -82,12 +95,17 @@ struct PayloadJudge {
 
     func iptc(_ bytes: ArraySlice<UInt8>) throws(ImageError) {
         if choice.keepsAll(of: .iptc) { return }
+        guard choice.keepsAny(of: .iptc) else { throw fault("IPTC") }
         var rest = bytes
         while rest.count >= 5, rest.first == 0x1c {
-            let head = Array(rest.prefix(5))
-            guard head[3] < 0x80 else { throw fault("IPTC of an extended length") }
+            let head = Array(rest.prefix(9))
             guard choice.keepsDataset(head[1], head[2]) || (head[1], head[2]) == (1, 90) else { throw fault("IPTC \(head[1]):\(head[2])") }
-            rest = rest.dropFirst(5 + Int(head[3]) << 8 + Int(head[4]))
+            // From 0x80 on it is the length of a length.
+            let digits = head[3] < 0x80 ? 0 : Int(head[4])
+            guard digits <= 4, head.count >= 5 + digits, digits == 0 || head[3] == 0x80 else { throw fault("IPTC of an extended length") }
+            let count = head[(digits == 0 ? 3 : 5)..<(5 + digits)].reduce(0) { $0 << 8 | Int($1) }
+            guard count <= rest.count - 5 - digits else { throw fault("IPTC that reaches over its end") }
+            rest = rest.dropFirst(5 + digits + count)
         }
         if !rest.isEmpty { throw fault("what is no IPTC") }
     }
@@ -102,6 +120,7 @@ struct PayloadJudge {
             rest = rest.dropFirst(6 + (Int(head[6]) + 2) / 2 * 2)
             let count = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
             let content = rest.dropFirst(4).prefix(count)
+            guard content.count == count else { throw fault("a resource of Photoshop's that reaches over its end") }
             if id == 0x0404 {
                 try iptc(content)
             } else if !choice.keepsResource(id) {
@@ -111,9 +130,24 @@ struct PayloadJudge {
         }
     }
 
+    // MARK: Texts
+
+    /// Whether a text may be there by its keyword, as it is.
+    func allowsText(_ keyword: String) -> Bool {
+        if keyword.hasPrefix("exif:") { return choice.keepsAll(of: .exif) }
+        if keyword == "XML:com.adobe.xmp" { return choice.keepsAll(of: .xmp) }
+        guard keyword.hasPrefix("Raw profile type ") else { return choice.keepsText(keyword) }
+        switch keyword.dropFirst(17).lowercased() {
+        case "exif", "app1": return choice.keepsAll(of: .exif)
+        case "xmp": return choice.keepsAll(of: .xmp)
+        default: return choice.keepsUnknown
+        }
+    }
+
     // MARK: XMP
 
     func xmp(_ packet: ArraySlice<UInt8>) throws(ImageError) {
+        guard choice.keepsAny(of: .xmp) else { throw fault("XMP") }
         var judge = XMPJudge(choice)
         try judge.take(packet)
     }

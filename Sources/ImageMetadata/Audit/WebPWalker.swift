@@ -13,6 +13,10 @@ struct WebPWalker: Walker {
     private var left: UInt64 = 0
     private var frameLeft: UInt64 = 0
     private var flags: UInt8 = 0
+    private var isExtended = false
+    /// Chunks that were there, outside of frames and in the last one.
+    private var types: Set<String> = []
+    private var inFrame: Set<String> = []
 
     init(_ choice: MetadataChoice) {
         self.choice = choice
@@ -28,7 +32,9 @@ struct WebPWalker: Walker {
         }
     }
 
-    var mayEnd: Bool { if case .head = state { left == 0 } else { false } }
+    func mayEnd(holding count: Int) -> Bool {
+        if case .head = state { left == 0 && count == 0 } else { false }
+    }
 
     mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Int { bytes.count }
 
@@ -55,28 +61,16 @@ struct WebPWalker: Walker {
             let length = Self.number(held[4...])
             let type = String(decoding: held[..<4], as: UTF8.self)
             let even = length + length % 2
-            guard 8 + even <= left else { throw .internalError("\(type) reaches over the end") }
+            guard 8 + even <= (frameLeft > 0 ? frameLeft : left) else { throw .internalError("\(type) reaches over the end") }
+            try place(type, length)
             switch type {
-            case "VP8X" where length == 10 && frameLeft == 0, "ANMF" where length >= 16 && frameLeft == 0:
+            case "VP8X", "ANMF":
                 state = .chunk(type == "VP8X" ? 18 : 24)
                 return 0
-            case "VP8 ", "VP8L", "ALPH": break
-            case "ANIM" where frameLeft == 0: break
-            case "ICCP" where frameLeft == 0: try must(choice.keeps(.icc), type, flag: 0x20)
-            case "EXIF" where frameLeft == 0:
-                try must(choice.keepsAny(of: .exif), type, flag: 0x08)
-                if !choice.keepsAll(of: .exif) {
-                    state = .chunk(8 + Int(even))
-                    return 0
-                }
-            case "XMP " where frameLeft == 0:
-                try must(choice.keepsAny(of: .xmp), type, flag: 0x04)
-                if !choice.keepsAll(of: .xmp) {
-                    state = .chunk(8 + Int(even))
-                    return 0
-                }
-            case "C2PA" where frameLeft == 0: try must(choice.keepsNamed(.c2pa), type, flag: 0)
-            default: try must(choice.keepsUnknown, type, flag: 0)
+            case "EXIF" where !choice.keepsAll(of: .exif), "XMP " where !choice.keepsAll(of: .xmp), "ICCP" where !(choice.keepsUnknown && choice.keeps(.icc)):
+                state = .chunk(8 + Int(even))
+                return 0
+            default: break
             }
             take(8)
             state = even > 0 ? .passing(even) : .head
@@ -85,8 +79,13 @@ struct WebPWalker: Walker {
             state = .head
             let length = Int(Self.number(held[4..<8]))
             switch held[0] {
-            case UInt8(ascii: "V"): flags = held[8]
-            case UInt8(ascii: "A"): frameLeft = UInt64(length) + UInt64(length % 2) - 16
+            case UInt8(ascii: "V"):
+                flags = held[8]
+                isExtended = true
+            case UInt8(ascii: "A"):
+                frameLeft = UInt64(length) + UInt64(length % 2) - 16
+                inFrame = []
+            case UInt8(ascii: "I"): try judge.profile(held[8..<8 + length])
             case UInt8(ascii: "E"): try judge.exif(Array(held[8..<8 + length]))
             default: try judge.xmp(held[8..<8 + length])
             }
@@ -95,9 +94,27 @@ struct WebPWalker: Walker {
         return held.count
     }
 
-    /// A chunk is there only where it may be, and VP8X tells of it.
-    private func must(_ isAllowed: Bool, _ type: String, flag: UInt8) throws(ImageError) {
-        if !isAllowed { throw .internalError("\(type) is still there") }
-        if flag != 0 && flags & flag == 0 { throw .internalError("VP8X does not tell of \(type)") }
+    /// Throws where a chunk is not where it may be, or is longer than any decoder reads.
+    private mutating func place(_ type: String, _ length: UInt64) throws(ImageError) {
+        let isInFrame = frameLeft > 0
+        let isFirst = isInFrame ? inFrame.insert(type).inserted : types.insert(type).inserted
+        let isAnimation = flags & 0x02 != 0
+        let pixels = isInFrame ? inFrame : types
+        let isAllowed: Bool
+        switch type {
+        case "VP8X": isAllowed = types.count == 1 && length == 10 && isFirst
+        case "ANMF": isAllowed = isAnimation && !isInFrame && length >= 16
+        case "ANIM": isAllowed = isAnimation && !isInFrame && isFirst && length == 6
+        case "VP8 ": isAllowed = isAnimation == isInFrame && isFirst && !pixels.contains("VP8L")
+        case "VP8L": isAllowed = isAnimation == isInFrame && isFirst && !pixels.contains("VP8 ")
+        case "ALPH": isAllowed = isAnimation == isInFrame && isFirst && isExtended && pixels.isDisjoint(with: ["VP8 ", "VP8L"])
+        case _ where isInFrame: isAllowed = choice.keepsUnknown
+        case "ICCP": isAllowed = choice.keepsEverything || isFirst && choice.keeps(.icc) && flags & 0x20 != 0
+        case "EXIF": isAllowed = choice.keepsEverything || isFirst && choice.keepsAny(of: .exif) && flags & 0x08 != 0
+        case "XMP ": isAllowed = choice.keepsEverything || isFirst && choice.keepsAny(of: .xmp) && flags & 0x04 != 0
+        case "C2PA": isAllowed = choice.keepsNamed(.c2pa)
+        default: isAllowed = choice.keepsUnknown
+        }
+        if !isAllowed { throw .internalError("\(type) is still there, or not where it may be") }
     }
 }

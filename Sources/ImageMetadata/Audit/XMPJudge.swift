@@ -84,7 +84,16 @@ struct XMPJudge {
     }
 
     private func check(_ name: XMLName, isInside: Bool) throws(ImageError) {
+        // What names a packet's further parts, by a digest, is no property of the picture.
+        if name.namespace == "http://ns.adobe.com/xmp/note/" && name.local == "HasExtendedXMP" { return }
         let isAllowed = isInside ? choice.keepsInside(name) : choice.keepsProperty(name)
-        if !isAllowed { throw .internalError("XMP property \(name.local) is still there") }
+        if !isAllowed || (Self.isPosition(name) && choice.dropped.contains(.gps)) { throw .internalError("XMP property \(name.local) is still there") }
+    }
+
+    /// By a list of its own: names that no property has but one about where a picture was taken.
+    private static func isPosition(_ name: XMLName) -> Bool {
+        let text = name.local.lowercased()
+        return name.namespace.contains("/geo/wgs84_pos") || ["lat", "lon", "long"].contains(text)
+            || ["gps", "latitude", "longitude"].contains { text.contains($0) }
     }
 }

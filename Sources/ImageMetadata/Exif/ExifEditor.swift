@@ -9,6 +9,8 @@ struct ExifEditor {
     private let tiff: TIFFBlock
     private let choice: MetadataChoice
     private var directories: [ExifDirectory: Fields] = [:]
+    /// Where directories and values lie.
+    private var taken: [Range<Int>] = []
 
     /// The fields of a directory that stay, and where it stands.
     private struct Fields {
@@ -43,12 +45,15 @@ struct ExifEditor {
         (self.tiff, self.choice) = (tiff, choice)
     }
 
+    /// What fields of one value, as the resolutions of both axes are in some files, may have together beyond the block's own bytes.
+    private static let sharedBytes = 1024
+
     // MARK: Reading
 
     /// False for a block whose directories are cut, or lie over one another.
     private mutating func read() -> Bool {
         guard let first = tiff.firstDirectory, let primary = entries(at: first) else { return false }
-        var taken = [Self.extent(primary, at: first)]
+        taken = [Self.extent(primary, at: first)]
         keep(primary, .primary, at: first)
         func place(of tag: Int, in entries: [TIFFBlock.Entry]) -> Int? { entries.first { $0.tag == tag }.flatMap(tiff.value) }
         func isFree(_ range: Range<Int>) -> Bool { !taken.contains { $0.overlaps(range) } }
@@ -72,7 +77,11 @@ struct ExifEditor {
         }
         // Nor do values lie over directories.
         let values = directories.values.flatMap(\.entries).compactMap(tiff.outerBytes)
-        return !values.contains { value in value.lowerBound < 8 || taken.contains { $0.overlaps(value) } }
+        // Nor over one another, but for a few bytes: a block would become many times as long.
+        guard values.reduce(0, { $0 + $1.count }) <= tiff.bytes.count + Self.sharedBytes else { return false }
+        if values.contains(where: { value in value.lowerBound < 8 || taken.contains { $0.overlaps(value) } }) { return false }
+        taken += values
+        return true
     }
 
     /// All fields of a directory; nil where it is cut.
@@ -108,7 +117,7 @@ struct ExifEditor {
         let entries = directories[.thumbnail]?.entries ?? []
         func value(_ tag: Int) -> Int? { entries.first { $0.tag == tag }.flatMap(tiff.value) }
         guard let at = value(ExifTag.thumbnailOffset), let count = value(ExifTag.thumbnailByteCount), at >= 8, count > 0,
-            at <= tiff.bytes.count - count
+            at <= tiff.bytes.count - count, !taken.contains(where: { $0.overlaps(at..<at + count) })
         else { return nil }
         return at..<at + count
     }

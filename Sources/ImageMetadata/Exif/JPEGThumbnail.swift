@@ -6,6 +6,7 @@ enum JPEGThumbnail {
     static func stripped(_ bytes: ArraySlice<UInt8>) -> [UInt8]? {
         guard bytes.starts(with: [0xff, 0xd8]) else { return nil }
         var result: [UInt8] = [0xff, 0xd8]
+        var hasJFIF = false, hasAdobe = false
         var at = bytes.startIndex + 2
         while at + 4 <= bytes.endIndex {
             guard bytes[at] == 0xff else { return nil }
@@ -18,12 +19,16 @@ enum JPEGThumbnail {
             let end = at + 2 + Int(bytes[at + 2]) << 8 + Int(bytes[at + 3])
             guard end >= at + 4, end <= bytes.endIndex else { return nil }
             switch code {
-            case 0xe0 where bytes[(at + 4)..<end].starts(with: "JFIF\0".utf8) && end - at >= 18:
+            case 0xe0 where !hasJFIF && bytes[(at + 4)..<end].starts(with: "JFIF\0".utf8) && end - at >= 18:
+                hasJFIF = true
                 result += JPEGSegment.jfif(Array(bytes[(at + 4)..<end]), keepsDensity: true, keepsThumbnail: false)
-            case 0xee where bytes[(at + 4)..<end].starts(with: "Adobe".utf8) && end - at >= 16:
+            case 0xee where !hasAdobe && bytes[(at + 4)..<end].starts(with: "Adobe".utf8) && end - at >= 16:
+                hasAdobe = true
                 result += JPEGSegment.bytes(code, Array(bytes[(at + 4)..<(at + 16)]))
             case 0xe0...0xef, 0xfe: break
-            default: result += bytes[at..<end]
+            default:
+                guard JPEGRenderingSegment.isExact(code, bytes[(at + 4)..<end]) else { return nil }
+                result += bytes[at..<end]
             }
             at = end
             if code == 0xda {

@@ -21,6 +21,12 @@ package struct ICCProfile {
         self.tags = tags
     }
 
+    /// Whether it is as long as it says, but for zeros behind it: what is longer is not the profile alone.
+    package var isWhole: Bool {
+        guard let size = Self.uint32(bytes, 0), size >= 132, size <= UInt32(clamping: bytes.count) else { return false }
+        return bytes[Int(size)...].allSatisfy { $0 == 0 }
+    }
+
     private static func uint32(_ bytes: some Collection<UInt8>, _ at: Int) -> UInt32? {
         let part = bytes.dropFirst(at).prefix(4)
         return part.count == 4 ? part.reduce(0) { $0 << 8 | UInt32($1) } : nil

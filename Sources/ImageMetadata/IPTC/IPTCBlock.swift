@@ -44,13 +44,13 @@ package struct IPTCBlock {
         guard choice.keepsAny(of: .iptc) else { return .nothing }
         let block = IPTCBlock(bytes)
         guard block.isWhole else { return .malformed }
-        let kept = block.datasets.filter { choice.keepsDataset($0.record, $0.number) && !($0.record == 1 && $0.number == 90) }
-        if kept.isEmpty { return .nothing }
+        func isCharset(_ dataset: Dataset) -> Bool { dataset.record == 1 && dataset.number == 90 }
+        var kept = block.datasets.filter { isCharset($0) || choice.keepsDataset($0.record, $0.number) }
         // 1:90 tells how the others are to be read, so it stays with them where that matters.
-        let isASCII = kept.allSatisfy { bytes[$0.value].allSatisfy { $0 < 0x80 } }
-        let charset = block.datasets.filter { $0.record == 1 && $0.number == 90 && (!isASCII || choice.keeps(.iptc)) }
-        let ordered = block.datasets.filter { dataset in (kept + charset).contains { $0.range == dataset.range } }
-        return .kept(ordered.flatMap { Array(bytes[$0.range]) })
+        let others = kept.filter { !isCharset($0) }
+        if others.isEmpty { return .nothing }
+        if !choice.keeps(.iptc) && others.allSatisfy({ bytes[$0.value].allSatisfy { $0 < 0x80 } }) { kept = others }
+        return .kept(kept.flatMap { bytes[$0.range] })
     }
 }
 

@@ -34,7 +34,9 @@ struct JPEGHead {
             blocks[.photoshop] = resources.flatMap(editor.resources).map { Self.segments(0xed, JPEGSegment.photoshopSignature, $0) } ?? []
         }
         let keepsICC = !pieces.contains { $0.kind == .icc } || editor.keepsICC(profile)
-        return pieces.map { piece in
+        // Of several, decoders take the last.
+        let last = [JPEGSegmentKind.jfif, .adobe].compactMap { kind in pieces.lastIndex { $0.kind == kind } }
+        return pieces.enumerated().map { i, piece in
             let whole = JPEGSegment.bytes(piece.code, piece.payload)
             guard let kind = piece.kind else { return whole }
             // What is put together anew takes the place of the first of its segments.
@@ -42,12 +44,18 @@ struct JPEGHead {
                 blocks[kind] = []
                 return block
             }
+            if (kind == .jfif || kind == .adobe) && !last.contains(i) { return [] }
             return keepsICC || kind != .icc ? Self.edited(kind, piece, choice) : []
         }
     }
 
+    /// A segment behind the first scan, where none is looked for.
+    static func editedBehindScan(_ kind: JPEGSegmentKind, _ piece: Piece, _ choice: MetadataChoice) -> [UInt8] {
+        kind == .jfif || kind == .adobe || (kind == .icc && !choice.keepsUnknown) ? [] : edited(kind, piece, choice)
+    }
+
     /// A segment that is looked at by itself.
-    static func edited(_ kind: JPEGSegmentKind, _ piece: Piece, _ choice: MetadataChoice) -> [UInt8] {
+    private static func edited(_ kind: JPEGSegmentKind, _ piece: Piece, _ choice: MetadataChoice) -> [UInt8] {
         let stays = switch kind {
         case .jfif, .adobe: true
         case .jfifExtension: choice.keepsNamed(.thumbnail)
@@ -82,13 +90,14 @@ struct JPEGHead {
     private var exif: [UInt8]? {
         let parts = contents(.exif, JPEGSegment.exifSignature)
         guard let first = parts.first else { return nil }
-        return parts.dropFirst().filter { !$0.starts(with: "II".utf8) && !$0.starts(with: "MM".utf8) }.reduce(Array(first)) { $0 + $1 }
+        return Array(([first] + parts.dropFirst().filter { !$0.starts(with: "II".utf8) && !$0.starts(with: "MM".utf8) }).joined())
     }
 
-    /// The profile, of the parts that there are: ICC.1:2022, annex B.4.
+    /// The profile, of parts that come as they are numbered, 1 to their count: ICC.1:2022, annex B.4. Nil for others.
     private var profile: [UInt8]? {
-        let parts = contents(.icc, JPEGSegment.iccSignature).filter { $0.count > 2 }
-        return parts.isEmpty ? nil : Array(parts.sorted { $0.first! < $1.first! }.map { $0.dropFirst(2) }.joined())
+        let parts = contents(.icc, JPEGSegment.iccSignature)
+        let isWhole = parts.enumerated().allSatisfy { i, part in part.starts(with: [UInt8(truncatingIfNeeded: i + 1), UInt8(truncatingIfNeeded: parts.count)]) }
+        return isWhole ? Array(parts.map { $0.dropFirst(2) }.joined()) : nil
     }
 
     /// What stays of XMP. A part of it in further segments that cannot be joined to it goes.

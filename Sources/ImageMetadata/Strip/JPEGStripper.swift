@@ -42,6 +42,9 @@ final class JPEGStripper {
             default: break
             }
             let piece = try segment(marker)
+            if piece.kind == nil && !JPEGRenderingSegment.isExact(piece.code, piece.payload) {
+                throw damaged("\(JPEGRenderingSegment.name(piece.code)) of a wrong length")
+            }
             if marker.code == 0xda {
                 guard hasFrame else { throw damaged("a scan before its frame") }
                 if let whole = head { try write(whole) }
@@ -51,7 +54,7 @@ final class JPEGStripper {
             } else if head != nil {
                 try head?.add(piece, editor)
             } else {
-                try write(piece, piece.kind.map { JPEGHead.edited($0, piece, editor.choice) } ?? JPEGSegment.bytes(piece.code, piece.payload))
+                try write(piece, piece.kind.map { JPEGHead.editedBehindScan($0, piece, editor.choice) } ?? JPEGSegment.bytes(piece.code, piece.payload))
             }
         }
     }
@@ -70,13 +73,17 @@ final class JPEGStripper {
         while true {
             try source.prefetch(2)
             guard source.waitingCount >= 2 else { throw .truncated(atByte: source.positionBytes + UInt64(source.waitingCount)) }
-            let second = source.window[1]
-            if source.window[0] == 0xff && second != 0xff && second != 0 {
+            let window = source.window
+            let second = window[1]
+            if window[0] == 0xff && second != 0xff && second != 0 {
                 source.skip(2)
                 return Marker(code: second, bytesBefore: before)
             }
-            source.skip(1)
-            before += 1
+            // All but the last byte, which may begin a marker.
+            let last = window.count - 1
+            let passed = window[0] == 0xff ? 1 : window[..<last].firstIndex(of: 0xff) ?? last
+            source.skip(passed)
+            before += passed
         }
     }
 

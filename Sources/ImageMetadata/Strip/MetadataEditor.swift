@@ -77,7 +77,11 @@ final class MetadataEditor {
 
     /// Whether a profile stays. `profile`: nil for one that could not be read.
     func keepsICC(_ profile: [UInt8]?) -> Bool {
-        if choice.keeps(.icc) { return true }
+        if choice.keeps(.icc) {
+            if choice.keepsUnknown || profile.flatMap({ ICCProfile($0) })?.isWhole ?? false { return true }
+            report.warn("its ICC profile is malformed, and dropped")
+            return false
+        }
         if let profile, let icc = ICCProfile(profile), !icc.isSRGB {
             report.warn("its ICC profile (\(icc.description ?? icc.space)) is dropped; colours will change; use imgdecode --color srgb")
         }

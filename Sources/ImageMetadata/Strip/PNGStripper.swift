@@ -6,14 +6,21 @@ final class PNGStripper {
     private let sink: any ByteSink
     private let editor: MetadataEditor
     private var hasExif = false
+    /// Chunks of which there is one.
+    private var seen: Set<FourCC> = []
     private var heldBytes = 0
 
-    /// What draws, or says how: cli.md. The last two are older spellings.
-    static let renderingChunks: Set<FourCC> = [
-        FourCC("IHDR"), FourCC("PLTE"), FourCC("IDAT"), FourCC("IEND"), FourCC("tRNS"), FourCC("gAMA"), FourCC("cHRM"), FourCC("sRGB"),
-        FourCC("cICP"), FourCC("mDCV"), FourCC("cLLI"), FourCC("sBIT"), FourCC("bKGD"), FourCC("acTL"), FourCC("fcTL"), FourCC("fdAT"),
-        FourCC("mDCv"), FourCC("cLLi"),
+    /// What draws, or says how: cli.md; and the bytes that such a chunk has. Decoders pass over one that is longer. The last two are
+    /// older spellings.
+    private static let renderingChunks: [FourCC: ClosedRange<Int>] = [
+        FourCC("IHDR"): 13...13, FourCC("PLTE"): 3...768, FourCC("IDAT"): 0...Int.max, FourCC("IEND"): 0...0, FourCC("tRNS"): 1...256,
+        FourCC("gAMA"): 4...4, FourCC("cHRM"): 32...32, FourCC("sRGB"): 1...1, FourCC("cICP"): 4...4, FourCC("mDCV"): 24...24, FourCC("cLLI"): 8...8,
+        FourCC("sBIT"): 1...4, FourCC("bKGD"): 1...6, FourCC("acTL"): 8...8, FourCC("fcTL"): 26...26, FourCC("fdAT"): 4...Int.max,
+        FourCC("mDCv"): 24...24, FourCC("cLLi"): 8...8,
     ]
+
+    /// Those of which there may be more than one.
+    private static let repeatedChunks: Set = [FourCC("IDAT"), FourCC("fcTL"), FourCC("fdAT")]
 
     static let signature: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
 
@@ -27,6 +34,7 @@ final class PNGStripper {
         try sink.write(Self.signature.span.bytes)
         var isFirst = true
         var hasPixels = false
+        var before: FourCC?
         while true {
             try source.prefetch(8)
             guard source.waitingCount >= 8 else { throw .truncated(atByte: source.positionBytes + UInt64(source.waitingCount)) }
@@ -36,9 +44,14 @@ final class PNGStripper {
             guard length < 1 << 31, type.isPNGChunk else { throw .damaged("no chunk of a PNG", atByte: source.positionBytes) }
             guard isFirst == (type == FourCC("IHDR")) else { throw .damaged(isFirst ? "no IHDR" : "a second IHDR", atByte: source.positionBytes) }
             isFirst = false
-            if type == FourCC("IDAT") { hasPixels = true }
-            if Self.renderingChunks.contains(type) {
-                try copy(type, length, isCritical: type.isCritical)
+            if type == FourCC("IDAT") {
+                // Decoders take them for one stream that ends at another chunk: 5.6.
+                if hasPixels && before != type { throw .damaged("another chunk between IDATs", atByte: source.positionBytes) }
+                hasPixels = true
+            }
+            before = type
+            if let lengths = Self.renderingChunks[type] {
+                try stripRendering(type, length, lengths)
                 if type != FourCC("IEND") { continue }
                 guard hasPixels else { throw .damaged("no IDAT", atByte: source.positionBytes) }
                 return try stripTrailing()
@@ -48,6 +61,21 @@ final class PNGStripper {
         }
     }
 
+    /// A chunk that draws goes through as it is; one that no decoder heeds is a place to hide in, and goes.
+    private func stripRendering(_ type: FourCC, _ length: Int, _ lengths: ClosedRange<Int>) throws(ImageError) {
+        let at = source.positionBytes
+        let isFirst = seen.insert(type).inserted || Self.repeatedChunks.contains(type)
+        let isOfAnimation = type == FourCC("fcTL") || type == FourCC("fdAT")
+        if isFirst && lengths.contains(length) && (!isOfAnimation || seen.contains(FourCC("acTL"))) { return try copy(type, length, isCritical: type.isCritical) }
+        if type == FourCC("IEND") {
+            try copyOrDrop(type, length, "data in IEND", false)
+            return try write("IEND", [])
+        }
+        if type.isCritical { throw .damaged(isFirst ? "\(type.letters) of \(length) bytes" : "a second \(type.letters)", atByte: at) }
+        editor.report.warn("its \(type.letters) is malformed, or not the first, and dropped")
+        try copyOrDrop(type, length, type.letters, false)
+    }
+
     private func stripMetadata(_ type: FourCC, _ length: Int) throws(ImageError) {
         let choice = editor.choice
         switch type {
@@ -55,14 +83,16 @@ final class PNGStripper {
         case FourCC("tEXt"), FourCC("zTXt"), FourCC("iTXt"):
             try edit(type, length, "text", keepsAll: choice.keepsEverything) { (bytes) throws(ImageError) in try self.text(type, bytes) }
         case FourCC("pHYs"):
-            try edit(type, length, "pHYs", keepsAll: choice.keepsDensity) { bytes in
+            try edit(type, length, "pHYs", keepsAll: choice.keepsUnknown && choice.keepsDensity) { bytes in
+                guard bytes.count == 9, self.seen.insert(type).inserted else { return nil }
+                if choice.keepsDensity { return ("pHYs", bytes) }
                 // Of no unit it says the ratio of a pixel's sides: 11.3.4.3.
-                bytes.count == 9 && bytes[..<4] != bytes[4..<8] ? ("pHYs", Array(bytes[..<8]) + [0]) : nil
+                return bytes[..<4] != bytes[4..<8] ? ("pHYs", Array(bytes[..<8]) + [0]) : nil
             }
         case FourCC("iCCP"):
-            try edit(type, length, "ICC profile", keepsAll: choice.keeps(.icc)) { (bytes) throws(ImageError) in
-                _ = self.editor.keepsICC(try self.profile(bytes))
-                return nil
+            try edit(type, length, "ICC profile", keepsAll: choice.keepsUnknown && choice.keeps(.icc)) { (bytes) throws(ImageError) in
+                guard self.seen.insert(type).inserted else { return nil }
+                return self.editor.keepsICC(try self.profile(bytes)) ? ("iCCP", bytes) : nil
             }
         case FourCC("tIME"): try copyOrDrop(type, length, "tIME", choice.keepsNamed(.time))
         case FourCC("caBX"): try copyOrDrop(type, length, "C2PA", choice.keepsNamed(.c2pa))
@@ -81,7 +111,8 @@ final class PNGStripper {
 
     private func profile(_ bytes: [UInt8]) throws(ImageError) -> [UInt8]? {
         guard let keyword = PNGText.keyword(bytes), bytes.count > keyword.utf8Count + 2 else { return nil }
-        return try Zlib.inflated(bytes[(keyword.utf8Count + 2)...], limitBytes: editor.limits.metadata).bytes
+        let profile = try Zlib.inflated(bytes[(keyword.utf8Count + 2)...], limitBytes: editor.limits.metadata)
+        return profile.isWhole ? profile.bytes : nil
     }
 
     private func text(_ type: FourCC, _ bytes: [UInt8]) throws(ImageError) -> (StaticString, [UInt8])? {
@@ -89,8 +120,8 @@ final class PNGStripper {
         guard let keyword = PNGText.keyword(bytes)?.text else { return nil }
         let whole: (StaticString, [UInt8]) = (type == FourCC("tEXt") ? "tEXt" : type == FourCC("zTXt") ? "zTXt" : "iTXt", bytes)
         guard let container = PNGText.container(keyword) else { return choice.keepsText(keyword) ? whole : nil }
-        if container == .icc { return choice.keeps(.icc) ? whole : nil }
-        if container == .all { return choice.keepsUnknown ? whole : nil }
+        // A profile in a text colours nothing.
+        if container == .icc || container == .all { return choice.keepsUnknown && choice.keeps(container) ? whole : nil }
         // A raw profile of IPTC may bring all of Photoshop's resources.
         if choice.keepsAll(of: container) && (container != .iptc || choice.keepsUnknown) { return whole }
         guard choice.keepsAny(of: container), let text = try PNGText(type: type, bytes, limitBytes: editor.limits.metadata) else { return nil }
@@ -204,6 +235,15 @@ extension PNGText {
 }
 
 extension MetadataChoice {
+    /// Whether a text of the pixel stream stays: one that carries another container only where all of that does.
+    func keepsTextRecord(_ keyword: String) -> Bool {
+        switch PNGText.container(keyword) {
+        case nil: keepsText(keyword)
+        case .icc?, .iptc?, .all?: keepsUnknown
+        case let container?: keepsAll(of: container)
+        }
+    }
+
     /// Whether a text that carries no other container stays: PNG specification, 3rd edition, 11.3.3.1.
     func keepsText(_ keyword: String) -> Bool {
         switch keyword {

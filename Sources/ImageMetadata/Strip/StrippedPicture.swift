@@ -37,7 +37,7 @@ public final class StrippedPicture: RowSource {
             case .iptc: payload = editor.iptc(record.payload)
             case .icc: payload = editor.keepsICC(record.payload) ? record.payload : nil
             case .text:
-                let isKept = PNGText.keyword(record.payload).map { choice.keepsText($0.text) } ?? choice.keeps(.comment)
+                let isKept = PNGText.keyword(record.payload).map { choice.keepsTextRecord($0.text) } ?? choice.keeps(.comment)
                 payload = isKept ? record.payload : nil
             // Where the picture is, and what is broken of it, is about the stream; it goes into no file.
             case .name, .damage: payload = record.payload

@@ -37,6 +37,14 @@ final class WebPStripper {
         (self.source, self.sink, self.editor) = (source, sink, editor)
     }
 
+    /// The size of the canvas, as VP8X has it; nil for a file of a picture alone.
+    private var canvas: [UInt8]?
+    /// VP8X's flags: what the file has, and what goes out.
+    private var stated: UInt8 = 0
+    private var flags: UInt8 = 0
+    private var hasPixels = false
+    private var seen: Set<FourCC> = []
+
     func strip() throws(ImageError) {
         guard let head = source.peek(at: 0, count: 12) else { throw .truncated(atByte: try source.countRest()) }
         let end = 8 + UInt64(Self.uint32(head, 4))
@@ -44,50 +52,9 @@ final class WebPStripper {
         // A file that ends before its header says is not whole, even where only the byte is missing that makes its length even.
         if source.peek(at: end - 1, count: 1) == nil { throw .truncated(atByte: try source.countRest()) }
         var pieces: [Piece] = []
-        var flagsAt: Int?
-        var flags: UInt8 = 0
-        var hasPixels = false
-        for chunk in try chunks(12..<end) {
-            switch chunk.type {
-            case FourCC("VP8X"):
-                guard flagsAt == nil, chunk.length >= 10, let bytes = source.peek(at: chunk.at, count: 18) else { throw Self.damaged("VP8X", chunk) }
-                flagsAt = pieces.count
-                flags = bytes[8] & (Flag.animation | Flag.alpha)
-                pieces.append(.bytes(Array("VP8X".utf8) + [10, 0, 0, 0, bytes[8], 0, 0, 0] + bytes[12..<18]))
-            case FourCC("VP8 "), FourCC("VP8L"), FourCC("ALPH"), FourCC("ANIM"):
-                if chunk.type != FourCC("ANIM") && chunk.type != FourCC("ALPH") { hasPixels = true }
-                pieces += copied(chunk)
-            case FourCC("ANMF"):
-                hasPixels = true
-                pieces += try frame(chunk)
-            case FourCC("ICCP"):
-                if editor.keepsICC(try content(chunk)) {
-                    flags |= Flag.icc
-                    pieces += copied(chunk)
-                } else {
-                    editor.report.remove("ICC profile", chunk.end - chunk.at)
-                }
-            case FourCC("EXIF"):
-                guard flags & Flag.exif == 0, let block = try exif(chunk) else { break }
-                flags |= Flag.exif
-                pieces += block
-            case FourCC("XMP "):
-                guard flags & Flag.xmp == 0, let packet = try edited(chunk, "XMP", keepsAll: editor.choice.keepsAll(of: .xmp), editor.xmp) else { break }
-                flags |= Flag.xmp
-                pieces += packet
-            default:
-                if chunk.type == FourCC("C2PA") ? editor.choice.keepsNamed(.c2pa) : editor.choice.keepsUnknown {
-                    pieces += copied(chunk)
-                } else {
-                    editor.report.remove(chunk.type == FourCC("C2PA") ? "C2PA" : Self.name(chunk.type), chunk.end - chunk.at)
-                }
-            }
-        }
+        for chunk in try chunks(12..<end) { pieces += try stripped(chunk) }
         guard hasPixels else { throw .damaged("no picture in it") }
-        if let flagsAt, case .bytes(var bytes) = pieces[flagsAt] {
-            bytes[8] = flags
-            pieces[flagsAt] = .bytes(bytes)
-        }
+        if let canvas { pieces.insert(.bytes(Array("VP8X".utf8) + [10, 0, 0, 0, flags, 0, 0, 0] + canvas), at: 0) }
         try write(pieces)
         // What follows lies behind the end that RIFF states.
         let left = try source.countRest()
@@ -105,6 +72,61 @@ final class WebPStripper {
     }
 
     // MARK: Chunks
+
+    /// What goes out in the place of a chunk. Of those of which there is one, readers take the first.
+    private func stripped(_ chunk: Chunk) throws(ImageError) -> [Piece] {
+        let isAnimation = stated & Flag.animation != 0
+        let isFirst = seen.insert(chunk.type).inserted
+        switch chunk.type {
+        case FourCC("VP8X"):
+            guard isFirst, seen.count == 1, chunk.length >= 10, let bytes = source.peek(at: chunk.contentAt, count: 10) else { throw Self.damaged("VP8X", chunk) }
+            (canvas, stated) = (Array(bytes[4...]), bytes[0])
+            flags = stated & (Flag.animation | Flag.alpha)
+            if chunk.length > 10 { editor.report.remove("data in VP8X", chunk.end - chunk.contentAt - 10) }
+            return []
+        case FourCC("VP8 ") where !isAnimation && !hasPixels, FourCC("VP8L") where !isAnimation && !hasPixels:
+            hasPixels = true
+            return copied(chunk)
+        case FourCC("ALPH") where !isAnimation && !hasPixels && isFirst && canvas != nil: return copied(chunk)
+        case FourCC("ANIM") where isAnimation && isFirst && chunk.length == 6: return copied(chunk)
+        case FourCC("ANMF") where isAnimation:
+            hasPixels = true
+            return try frame(chunk)
+        case FourCC("ICCP"), FourCC("EXIF"), FourCC("XMP "):
+            guard canvas != nil || editor.choice.keepsEverything else {
+                let container: MetadataGroup = chunk.type == FourCC("EXIF") ? .exif : chunk.type == FourCC("XMP ") ? .xmp : .icc
+                if container != .icc && editor.choice.keeps(container) { editor.report.warn("its \(chunk.type.letters) is dropped: without VP8X no reader looks for it") }
+                break
+            }
+            guard isFirst || editor.choice.keepsEverything else { break }
+            return try metadata(chunk)
+        case FourCC("C2PA") where editor.choice.keepsNamed(.c2pa): return copied(chunk)
+        default: if editor.choice.keepsUnknown && !Self.drawing.contains(chunk.type) { return copied(chunk) }
+        }
+        editor.report.remove(chunk.type == FourCC("ICCP") ? "ICC profile" : Self.name(chunk.type), chunk.end - chunk.at)
+        return []
+    }
+
+    private static let drawing: Set = [FourCC("VP8 "), FourCC("VP8L"), FourCC("ALPH"), FourCC("ANIM"), FourCC("ANMF")]
+
+    private func metadata(_ chunk: Chunk) throws(ImageError) -> [Piece] {
+        let choice = editor.choice
+        let pieces: [Piece]?
+        let flag: UInt8
+        switch chunk.type {
+        case FourCC("EXIF"):
+            flag = Flag.exif
+            pieces = try edited(chunk, "EXIF", keepsAll: choice.keepsAll(of: .exif), editor.exifChunk)
+        case FourCC("XMP "):
+            flag = Flag.xmp
+            pieces = try edited(chunk, "XMP", keepsAll: choice.keepsAll(of: .xmp), editor.xmp)
+        default:
+            flag = Flag.icc
+            pieces = try edited(chunk, "ICC profile", keepsAll: choice.keepsUnknown && choice.keeps(.icc)) { editor.keepsICC($0) ? $0 : nil }
+        }
+        if pieces != nil { flags |= flag }
+        return pieces ?? []
+    }
 
     /// The chunks of a part of the file.
     private func chunks(_ range: Range<UInt64>) throws(ImageError) -> [Chunk] {
@@ -131,14 +153,17 @@ final class WebPStripper {
     private func frame(_ chunk: Chunk) throws(ImageError) -> [Piece] {
         guard chunk.length >= 16, let head = source.peek(at: chunk.contentAt, count: 16) else { throw Self.damaged("ANMF", chunk) }
         var pieces: [Piece] = []
-        var hasPixels = false
+        var hasAlpha = false, hasPixels = false
         for inner in try chunks(chunk.contentAt + 16..<chunk.contentAt + chunk.length) {
-            if [FourCC("ALPH"), FourCC("VP8 "), FourCC("VP8L")].contains(inner.type) || editor.choice.keepsUnknown {
-                hasPixels = hasPixels || inner.type == FourCC("VP8 ") || inner.type == FourCC("VP8L")
-                pieces += copied(inner)
-            } else {
+            switch inner.type {
+            case FourCC("ALPH") where !hasAlpha && !hasPixels: hasAlpha = true
+            case FourCC("VP8 ") where !hasPixels, FourCC("VP8L") where !hasPixels: hasPixels = true
+            case _ where editor.choice.keepsUnknown && !Self.drawing.contains(inner.type): break
+            default:
                 editor.report.remove(Self.name(inner.type), inner.end - inner.at)
+                continue
             }
+            pieces += copied(inner)
         }
         guard hasPixels else { throw Self.damaged("a frame without a picture", chunk) }
         let length = 16 + pieces.reduce(0) { $0 + $1.count }
@@ -149,10 +174,6 @@ final class WebPStripper {
         try editor.check(held: chunk.length)
         guard let bytes = source.peek(at: chunk.contentAt, count: Int(chunk.length)) else { throw .truncated(atByte: try source.countRest()) }
         return bytes
-    }
-
-    private func exif(_ chunk: Chunk) throws(ImageError) -> [Piece]? {
-        try edited(chunk, "EXIF", keepsAll: editor.choice.keepsAll(of: .exif), editor.exifChunk)
     }
 
     private func edited(_ chunk: Chunk, _ name: String, keepsAll: Bool, _ edit: ([UInt8]) -> [UInt8]?) throws(ImageError) -> [Piece]? {

@@ -45,6 +45,7 @@ enum XMPFilter {
 extension MetadataGroup {
     /// What a property is about; nil where it is nothing that has a name here.
     static func group(property name: XMLName) -> MetadataGroup? {
+        if positionSchemas.contains(where: name.namespace.hasPrefix) { return .gps }
         switch (name.namespace, name.local) {
         case ("http://purl.org/dc/elements/1.1/", "rights"), ("http://purl.org/dc/elements/1.1/", "creator"): return .copyright
         case ("http://ns.adobe.com/xap/1.0/rights/", _): return .copyright
@@ -64,14 +65,18 @@ extension MetadataGroup {
     /// By the name alone, for the namespaces are many: drones, phones and panoramas have their own.
     private static func group(local: String) -> MetadataGroup? {
         let lowered = local.lowercased()
-        if lowered.hasPrefix("gps") || lowered.contains("latitude") || lowered.contains("longitude") || lowered.contains("longtitude")
-            || lowered.contains("altitude")
-        {
-            return .gps
-        }
+        if ["gps", "geo"].contains(where: lowered.hasPrefix) || positions.contains(lowered) || positionParts.contains(where: lowered.contains) { return .gps }
         if local.contains("Date") || local == "when" || lowered.contains("timestamp") { return .time }
         return nil
     }
+
+    private static let positions: Set = ["lat", "lon", "long", "lng", "latlong", "latlon"]
+    private static let positionParts = ["gps", "latitude", "longitude", "longtitude", "altitude", "coordinate", "geotag", "geoloc"]
+
+    /// Schemas of nothing but positions: WGS 84 in RDF, GeoRSS, GML, KML.
+    private static let positionSchemas = [
+        "http://www.w3.org/2003/01/geo/", "http://www.georss.org/georss", "http://www.opengis.net/gml", "http://www.opengis.net/kml",
+    ]
 }
 
 extension MetadataChoice {

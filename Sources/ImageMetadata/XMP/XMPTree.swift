@@ -47,10 +47,17 @@ package enum XMPTree {
     private final class Builder {
         let parser: XML_Parser
         var open: [XMLElement] = []
+        /// What Expat has given since the last tag, in pieces.
+        var text = ""
         var root: XMLElement?
         var isRefused = false
 
         init(_ parser: XML_Parser) { self.parser = parser }
+
+        func endText() {
+            if !text.isEmpty && !open.isEmpty { open[open.count - 1].children.append(.text(text)) }
+            text = ""
+        }
 
         func refuse() {
             isRefused = true
@@ -76,6 +83,7 @@ package enum XMPTree {
         XML_SetElementHandler(parser) { context, name, attributes in
             let builder = XMPTree.builder(context)
             guard builder.open.count < XMPTree.mostDepth, let name, let attributes else { return builder.refuse() }
+            builder.endText()
             var pairs: [(name: XMLName, value: String)] = []
             var i = 0
             while let key = attributes[i], let value = attributes[i + 1] {
@@ -85,14 +93,14 @@ package enum XMPTree {
             builder.open.append(XMLElement(name: XMPTree.name(name), attributes: pairs))
         } _: { context, _ in
             let builder = XMPTree.builder(context)
+            builder.endText()
             guard let element = builder.open.popLast() else { return }
             if builder.open.isEmpty { builder.root = element } else { builder.open[builder.open.count - 1].children.append(.element(element)) }
         }
         XML_SetCharacterDataHandler(parser) { context, characters, count in
             let builder = XMPTree.builder(context)
-            guard let characters, !builder.open.isEmpty else { return }
-            let text = String(decoding: UnsafeRawBufferPointer(start: characters, count: Int(count)), as: UTF8.self)
-            builder.open[builder.open.count - 1].append(text)
+            guard let characters else { return }
+            builder.text += String(decoding: UnsafeRawBufferPointer(start: characters, count: Int(count)), as: UTF8.self)
         }
         XML_SetStartDoctypeDeclHandler(parser) { context, _, _, _, _ in XMPTree.builder(context).refuse() }
         let status = packet.withUnsafeBytes { XML_Parse(parser, $0.bindMemory(to: CChar.self).baseAddress, Int32($0.count), 1) }
@@ -111,12 +119,5 @@ package enum XMPTree {
         case 2: XMLName(namespace: parts[0], local: parts[1], prefix: "")
         default: XMLName(namespace: parts[0], local: parts[1], prefix: parts[2])
         }
-    }
-}
-
-extension XMLElement {
-    /// Expat gives text in pieces.
-    fileprivate mutating func append(_ text: String) {
-        if case .text(let before) = children.last { children[children.count - 1] = .text(before + text) } else { children.append(.text(text)) }
     }
 }

@@ -25,6 +25,7 @@ enum XMPWriter {
         private(set) var declared: [(namespace: String, prefix: String)] = []
         private var byNamespace = [XMPTree.rdf: "rdf", XMPFilter.xml: "xml"]
         private var taken: Set = ["rdf", "xml", "x", "xmlns"]
+        private var number = 0
 
         mutating func collect(_ element: XMLElement) {
             add(element.name)
@@ -35,7 +36,6 @@ enum XMPWriter {
         private mutating func add(_ name: XMLName) {
             guard !name.namespace.isEmpty, byNamespace[name.namespace] == nil else { return }
             var prefix = name.prefix
-            var number = 0
             while prefix.isEmpty || taken.contains(prefix) {
                 number += 1
                 prefix = "ns\(number)"
