@@ -10,6 +10,9 @@ struct PNGWalker: Walker {
     private let judge: PayloadJudge
     private var state = State.signature
     private var isLast = false
+    /// Samples of a pixel, 0 for an index into the palette; and how many colours that has.
+    private var channels = 0
+    private var colors = 0
     /// Of the chunks of which there is one, those that were there.
     private var types: Set<String> = []
 
@@ -47,10 +50,15 @@ struct PNGWalker: Walker {
             let length = held[..<4].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
             let type = String(decoding: held[4...], as: UTF8.self)
             isLast = type == "IEND"
-            if let lengths = Self.lengths(type) {
+            if type == "IHDR" && length == 13 && !types.contains(type) {
+                types.insert(type)
+                state = .chunk(25)
+                return 0
+            } else if let lengths = lengths(type) {
                 let isRepeated = !types.insert(type).inserted && !["IDAT", "fcTL", "fdAT"].contains(type)
                 let isOutOfPlace = (type == "fcTL" || type == "fdAT") && !types.contains("acTL")
                 if isRepeated || isOutOfPlace || !lengths.contains(length) { throw .internalError("data in \(type) that no decoder reads is still there") }
+                if type == "PLTE" { colors = Int(length / 3) }
                 state = .passing(length + 4)
             } else if isAllowed(type) {
                 state = .passing(length + 4)
@@ -69,20 +77,20 @@ struct PNGWalker: Walker {
     }
 
     /// The bytes that a chunk has that draws; nil for other chunks.
-    private static func lengths(_ type: String) -> ClosedRange<UInt64>? {
+    private func lengths(_ type: String) -> ClosedRange<UInt64>? {
         switch type {
         case "IDAT", "fdAT": 0...UInt64.max
         case "IEND": 0...0
         case "sRGB": 1...1
-        case "sBIT": 1...4
+        case "sBIT": [1: 1...1, 2: 2...2, 3: 3...3, 4: 4...4][channels] ?? 3...3
         case "gAMA", "cICP": 4...4
-        case "bKGD": 1...6
+        case "bKGD": channels == 0 ? 1...1 : channels > 2 ? 6...6 : 2...2
         case "acTL", "cLLI", "cLLi": 8...8
         case "IHDR": 13...13
         case "mDCV", "mDCv": 24...24
         case "fcTL": 26...26
         case "cHRM": 32...32
-        case "tRNS": 1...256
+        case "tRNS": channels == 0 ? 1...UInt64(max(1, colors)) : channels == 1 ? 2...2 : channels == 3 ? 6...6 : 0...0
         case "PLTE": 1...768
         default: nil
         }
@@ -102,6 +110,7 @@ struct PNGWalker: Walker {
 
     private mutating func chunk(_ type: String, _ bytes: [UInt8]) throws(ImageError) {
         switch type {
+        case "IHDR": channels = [0: 1, 2: 3, 4: 2, 6: 4][bytes[9]] ?? 0
         case "pHYs":
             let isOne = bytes.count == 9 && types.insert(type).inserted
             if !isOne && !choice.keepsUnknown { throw .internalError("data in pHYs that no decoder reads is still there") }

@@ -8,6 +8,7 @@ final class PNGStripper {
     private var hasExif = false
     /// Chunks of which there is one.
     private var seen: Set<FourCC> = []
+    private var depth = 0, colorType = 0, paletteCount = 0
     private var heldBytes = 0
 
     /// What draws, or says how: cli.md; and the bytes that such a chunk has. Decoders pass over one that is longer. The last two are
@@ -64,9 +65,17 @@ final class PNGStripper {
     /// A chunk that draws goes through as it is; one that no decoder heeds is a place to hide in, and goes.
     private func stripRendering(_ type: FourCC, _ length: Int, _ lengths: ClosedRange<Int>) throws(ImageError) {
         let at = source.positionBytes
-        let isFirst = seen.insert(type).inserted || Self.repeatedChunks.contains(type)
+        let isFirst = !seen.contains(type) || Self.repeatedChunks.contains(type)
         let isOfAnimation = type == FourCC("fcTL") || type == FourCC("fdAT")
-        if isFirst && lengths.contains(length) && (!isOfAnimation || seen.contains(FourCC("acTL"))) { return try copy(type, length, isCritical: type.isCritical) }
+        if isFirst && lengths.contains(length) && fitsColors(type, length) && (!isOfAnimation || seen.contains(FourCC("acTL"))) {
+            seen.insert(type)
+            if type == FourCC("IHDR") {
+                try source.prefetch(8 + length)
+                if source.waitingCount >= 8 + length { (depth, colorType) = (Int(source.window[16]), Int(source.window[17])) }
+            }
+            if type == FourCC("PLTE") { paletteCount = length / 3 }
+            return try copy(type, length, isCritical: type.isCritical)
+        }
         if type == FourCC("IEND") {
             try copyOrDrop(type, length, "data in IEND", false)
             return try write("IEND", [])
@@ -74,6 +83,18 @@ final class PNGStripper {
         if type.isCritical { throw .damaged(isFirst ? "\(type.letters) of \(length) bytes" : "a second \(type.letters)", atByte: at) }
         editor.report.warn("its \(type.letters) is malformed, or not the first, and dropped")
         try copyOrDrop(type, length, type.letters, false)
+    }
+
+    /// Whether a chunk is as long as the kind of colours wants it: 11.2.2, 11.3.1.1, 11.3.2.2 and 11.3.4.1.
+    private func fitsColors(_ type: FourCC, _ length: Int) -> Bool {
+        let (isPalette, isColor, hasAlpha) = (colorType == 3, colorType & 2 != 0, colorType & 4 != 0)
+        return switch type {
+        case FourCC("PLTE"): length % 3 == 0 && isColor && (!isPalette || length / 3 <= 1 << depth)
+        case FourCC("tRNS"): isPalette ? length <= paletteCount : !hasAlpha && length == (isColor ? 6 : 2)
+        case FourCC("bKGD"): length == (isPalette ? 1 : isColor ? 6 : 2)
+        case FourCC("sBIT"): length == (isColor ? 3 : 1) + (hasAlpha ? 1 : 0)
+        default: true
+        }
     }
 
     private func stripMetadata(_ type: FourCC, _ length: Int) throws(ImageError) {
