@@ -23,6 +23,7 @@ let package = Package(
         .executable(name: "imgresize", targets: ["imgresize"]),
         .executable(name: "imgencode", targets: ["imgencode"]),
         .executable(name: "imgstrip", targets: ["imgstrip"]),
+        .executable(name: "imginfo", targets: ["imginfo"]),
     ],
     targets: [
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
@@ -33,6 +34,7 @@ let package = Package(
         .systemLibrary(name: "CLCMS", pkgConfig: "lcms2", providers: [.apt(["liblcms2-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
+        .systemLibrary(name: "CExif", pkgConfig: "libexif", providers: [.apt(["libexif-dev"])]),
         .systemLibrary(name: "CMD", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(
@@ -57,6 +59,8 @@ let package = Package(
             name: "imgencode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
         .executableTarget(
             name: "imgstrip", dependencies: ["FilterSupport", "ImageColor", "ImageMetadata"], swiftSettings: swift),
+        .executableTarget(
+            name: "imginfo", dependencies: ["FilterSupport", "ImageMetadata", "CExif", "CPlatformShims"], swiftSettings: swift),
         // Not installed: the measurement behind ByteSource (docs/measurements.md).
         // Not installed: Lanczos3 alone, for `make bench`.
         .executableTarget(name: "resample", dependencies: ["ImageCore"], path: "Benchmarks/resample", swiftSettings: swift),

@@ -34,6 +34,10 @@ int imgpipe_link_descriptor(int descriptor, const char *path) {
     return linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 }
 
+int imgpipe_format_number(char *text, size_t size, int digits, double number) {
+    return snprintf(text, size, "%.*g", digits, number);
+}
+
 #define PLACES 64
 static char temporaries[PLACES][PATH_MAX];
 /* 0 free, 1 being written, 2 to be removed */

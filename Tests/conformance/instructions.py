@@ -37,6 +37,8 @@ PATHS = {
     "encode JPEG": ("planes", "imgencode"),
     "encode PNG": ("rgb", "imgencode -f png"),
     "encode WebP": ("rgb", "imgencode -f webp"),
+    "strip JPEG": ("a.jpg", "imgstrip"),
+    "describe JPEG": ("a.jpg", "imginfo --json"),
 }
 
 

@@ -21,9 +21,10 @@ public final class ByteSource {
     /// Pipes hold 64 KiB, and one read of a file twice that hides its system call.
     public static let windowBytes = 128 << 10
 
-    public init(_ descriptor: consuming Descriptor, pool: BufferPool) throws(ImageError) {
+    /// `windowBytes`: what one read takes at most; less for those who want a file's head alone.
+    public init(_ descriptor: consuming Descriptor, pool: BufferPool, windowBytes: Int = ByteSource.windowBytes) throws(ImageError) {
         self.descriptor = descriptor
-        buffer = try pool.lease(Self.windowBytes)
+        buffer = try pool.lease(windowBytes)
     }
 
     /// The waiting bytes: may be empty before `refill`, and is only then at the end after `refill` gave 0.
@@ -104,6 +105,39 @@ public final class ByteSource {
             positionBytes += UInt64(direct)
             unread = 0..<n - direct
         }
+    }
+
+    /// Goes over `count` bytes, in a regular file without reading those that do not wait. Throws `truncated` where there are not so many.
+    package func pass(_ count: UInt64) throws(ImageError) {
+        if count > UInt64(unread.count) && isRegularFile {
+            let rest = count - UInt64(unread.count)
+            guard let status = fileStatus, case let here = lseek(descriptor.number, 0, SEEK_CUR), here >= 0,
+                rest <= UInt64(max(0, status.st_size - here)), lseek(descriptor.number, off_t(rest), SEEK_CUR) >= 0
+            else { throw .truncated(atByte: positionBytes + (try countRest())) }
+            positionBytes += count
+            unread = 0..<0
+            return
+        }
+        var left = count
+        while left > 0 {
+            if unread.isEmpty, try refill() == 0 { throw .truncated(atByte: positionBytes) }
+            let part = Int(min(left, UInt64(unread.count)))
+            skip(part)
+            left -= UInt64(part)
+        }
+    }
+
+    /// The next `count` bytes, of which fewer are there only at the end: then throws `truncated`. They may be more than the window holds.
+    package func take(_ count: Int) throws(ImageError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        // What a length claims is believed as it comes.
+        while bytes.count < count {
+            if unread.isEmpty, try refill() == 0 { throw .truncated(atByte: positionBytes) }
+            let part = min(count - bytes.count, unread.count)
+            bytes += window.prefix(part)
+            skip(part)
+        }
+        return bytes
     }
 
     /// `count` bytes from `offset` on, counted from where this source began, while it stays where it is. Nil where the input is no

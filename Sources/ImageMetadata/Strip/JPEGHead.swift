@@ -15,9 +15,9 @@ struct JPEGHead {
     private(set) var pieces: [Piece] = []
     private var heldBytes = 0
 
-    mutating func add(_ piece: Piece, _ editor: MetadataEditor) throws(ImageError) {
+    mutating func add(_ piece: Piece, _ limits: Limits) throws(ImageError) {
         heldBytes += piece.payload.count + Int(Limits.metadataRecordBytes)
-        try editor.check(held: heldBytes)
+        try limits.check(.metadata, UInt64(heldBytes))
         pieces.append(piece)
     }
 
@@ -30,7 +30,6 @@ struct JPEGHead {
         if !choice.keepsAll(of: .exif) { blocks[.exif] = exif.flatMap(editor.exif).map { Self.segments(0xe1, JPEGSegment.exifSignature, $0) } ?? [] }
         if !choice.keepsAll(of: .xmp) { blocks[.xmp] = xmp(editor).map { Self.xmpSegments($0) } ?? [] }
         if !choice.keepsUnknown {
-            let resources = joined(.photoshop, JPEGSegment.photoshopSignature)
             blocks[.photoshop] = resources.flatMap(editor.resources).map { Self.segments(0xed, JPEGSegment.photoshopSignature, $0) } ?? []
         }
         let keepsICC = !pieces.contains { $0.kind == .icc } || editor.keepsICC(profile)
@@ -83,36 +82,48 @@ struct JPEGHead {
 
     private func joined(_ kind: JPEGSegmentKind, _ signature: [UInt8]) -> [UInt8]? {
         let parts = contents(kind, signature)
-        return parts.isEmpty ? nil : Array(parts.joined())
+        return parts.isEmpty ? nil : Self.joined(parts)
     }
 
+    /// The parts as one block; `joined()` takes byte by byte.
+    private static func joined(_ parts: [ArraySlice<UInt8>]) -> [UInt8] { parts.reduce(into: []) { $0 += $1 } }
+
+    /// Photoshop's image resources.
+    var resources: [UInt8]? { joined(.photoshop, JPEGSegment.photoshopSignature) }
+
     /// Some writers go on in a second segment where one is too small; a second block is none.
-    private var exif: [UInt8]? {
+    var exif: [UInt8]? {
         let parts = contents(.exif, JPEGSegment.exifSignature)
         guard let first = parts.first else { return nil }
-        return Array(([first] + parts.dropFirst().filter { !$0.starts(with: "II".utf8) && !$0.starts(with: "MM".utf8) }).joined())
+        return Self.joined([first] + parts.dropFirst().filter { !$0.starts(with: "II".utf8) && !$0.starts(with: "MM".utf8) })
     }
 
     /// The profile, of parts that come as they are numbered, 1 to their count: ICC.1:2022, annex B.4. Nil for others.
-    private var profile: [UInt8]? {
+    var profile: [UInt8]? {
         let parts = contents(.icc, JPEGSegment.iccSignature)
         let isWhole = parts.enumerated().allSatisfy { i, part in part.starts(with: [UInt8(truncatingIfNeeded: i + 1), UInt8(truncatingIfNeeded: parts.count)]) }
-        return isWhole ? Array(parts.map { $0.dropFirst(2) }.joined()) : nil
+        return isWhole && !parts.isEmpty ? Self.joined(parts.map { $0.dropFirst(2) }) : nil
     }
 
     /// What stays of XMP. A part of it in further segments that cannot be joined to it goes.
     private func xmp(_ editor: MetadataEditor) -> [UInt8]? {
-        guard let packet = contents(.xmp, JPEGSegment.xmpSignature).first.map(Array.init) else { return nil }
-        guard editor.choice.keepsAny(of: .xmp), let digest = ExtendedXMP.digest(in: packet) else { return editor.xmp(packet) }
+        guard editor.choice.keepsAny(of: .xmp), let whole = wholeXMP else { return xmpPacket.flatMap(editor.xmp) }
+        if !whole.isJoined { editor.report.warn("extended XMP is not whole, or not of a known shape; it is dropped") }
+        return editor.xmp(whole.packet)
+    }
+
+    private var xmpPacket: [UInt8]? { contents(.xmp, JPEGSegment.xmpSignature).first.map(Array.init) }
+
+    /// The packet, with what extends it where that could be joined to it; nil where there is none.
+    var wholeXMP: (packet: [UInt8], isJoined: Bool)? {
+        guard let packet = xmpPacket else { return nil }
+        guard let digest = ExtendedXMP.digest(in: packet) else { return (packet, true) }
         let parts = contents(.extendedXMP, JPEGSegment.extendedXMPSignature).filter { $0.count > Self.partHeadBytes && $0.starts(with: digest) }
         var whole: [UInt8] = []
         let ordered = parts.map { ($0.dropFirst(36).prefix(4).reduce(0) { $0 << 8 | Int($1) }, $0.dropFirst(Self.partHeadBytes)) }
         for (offset, part) in ordered.sorted(by: { $0.0 < $1.0 }) where offset == whole.count { whole += part }
-        guard let joined = ExtendedXMP.joined(packet, whole) else {
-            editor.report.warn("extended XMP is not whole, or not of a known shape; it is dropped")
-            return editor.xmp(ExtendedXMP.withoutNote(packet))
-        }
-        return editor.xmp(joined)
+        guard let joined = ExtendedXMP.joined(packet, whole) else { return (ExtendedXMP.withoutNote(packet), false) }
+        return (joined, true)
     }
 
     /// Digest, length of the whole, offset of the part: XMP specification part 3, table 3.

@@ -52,7 +52,7 @@ final class JPEGStripper {
                 try write(piece, JPEGSegment.bytes(piece.code, piece.payload))
                 try copyScan()
             } else if head != nil {
-                try head?.add(piece, editor)
+                try head?.add(piece, editor.limits)
             } else {
                 try write(piece, piece.kind.map { JPEGHead.editedBehindScan($0, piece, editor.choice) } ?? JPEGSegment.bytes(piece.code, piece.payload))
             }

@@ -23,6 +23,8 @@ final class PNGStripper {
     /// Those of which there may be more than one.
     private static let repeatedChunks: Set = [FourCC("IDAT"), FourCC("fcTL"), FourCC("fdAT")]
 
+    static func isRendering(_ type: FourCC) -> Bool { renderingChunks[type] != nil }
+
     static let signature: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
 
     init(_ source: ByteSource, _ sink: any ByteSink, _ editor: MetadataEditor) {

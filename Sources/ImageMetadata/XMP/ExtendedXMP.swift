@@ -10,7 +10,7 @@ package enum ExtendedXMP {
 
     /// The digest that a packet names; nil when it names none.
     package static func digest(in packet: [UInt8]) -> [UInt8]? {
-        guard let name = packet.firstRange(of: noteName), name.upperBound + 2 + digestCount <= packet.count else { return nil }
+        guard let name = packet.firstPlace(of: noteName), name.upperBound + 2 + digestCount <= packet.count else { return nil }
         // ="..." or >...<
         let start = packet[name.upperBound] == UInt8(ascii: "=") ? name.upperBound + 2 : name.upperBound + 1
         let digest = Array(packet[start..<start + digestCount])
@@ -39,8 +39,8 @@ package enum ExtendedXMP {
 
     /// Where the name of the element rdf:RDF ends, and what stands between its tags.
     private static func rdf(in packet: [UInt8]) -> (name: Int, content: Range<Int>)? {
-        guard let start = packet.firstRange(of: "<rdf:RDF".utf8), let open = packet[start.upperBound...].firstIndex(of: UInt8(ascii: ">")),
-            let close = packet[open...].firstRange(of: end)
+        guard let start = packet.firstPlace(of: "<rdf:RDF".utf8), let open = packet[start.upperBound...].firstIndex(of: UInt8(ascii: ">")),
+            let close = packet[open...].firstPlace(of: end)
         else { return nil }
         return (start.upperBound, open + 1..<close.lowerBound)
     }
@@ -49,7 +49,7 @@ package enum ExtendedXMP {
     private static func declarations(in tags: ArraySlice<UInt8>) -> [[UInt8]: [UInt8]] {
         var found: [[UInt8]: [UInt8]] = [:]
         var rest = tags
-        while let start = rest.firstRange(of: "xmlns:".utf8) {
+        while let start = rest.firstPlace(of: "xmlns:".utf8) {
             rest = rest[start.upperBound...]
             guard let equals = rest.firstIndex(of: UInt8(ascii: "=")), let quote = rest[equals...].dropFirst().first,
                 let close = rest[(equals + 2)...].firstIndex(of: quote)
@@ -69,12 +69,12 @@ package enum ExtendedXMP {
 
     /// The packet without the property that names an extension.
     package static func withoutNote(_ packet: [UInt8]) -> [UInt8] {
-        guard let name = packet.firstRange(of: noteName), let digest = digest(in: packet) else { return packet }
+        guard let name = packet.firstPlace(of: noteName), let digest = digest(in: packet) else { return packet }
         if packet[name.upperBound] == UInt8(ascii: "=") {
             return Array(packet[..<name.lowerBound] + packet[min(name.upperBound + 2 + digest.count + 1, packet.count)...])
         }
         let last = noteName + Array(">".utf8)
-        guard let close = packet[name.upperBound...].firstRange(of: last), name.lowerBound > 0 else { return packet }
+        guard let close = packet[name.upperBound...].firstPlace(of: last), name.lowerBound > 0 else { return packet }
         return Array(packet[..<(name.lowerBound - 1)] + packet[close.upperBound...])
     }
 
@@ -110,13 +110,13 @@ package enum ExtendedXMP {
 
     /// The packet without the room that it keeps for editors in place.
     package static func withoutPadding(_ packet: [UInt8]) -> [UInt8] {
-        guard let end = packet.firstRange(of: "<?xpacket end".utf8) else { return packet }
+        guard let end = packet.firstPlace(of: "<?xpacket end".utf8) else { return packet }
         let kept = packet[..<end.lowerBound].lastIndex { ![0x20, 0x09, 0x0a, 0x0d].contains($0) } ?? 0
         return Array(packet[...kept] + packet[end.lowerBound...])
     }
 
     private static func withoutWrapper(_ packet: [UInt8]) -> [UInt8] {
-        guard let start = packet.firstRange(of: "<x:xmpmeta".utf8), let end = packet.firstRange(of: "</x:xmpmeta>".utf8),
+        guard let start = packet.firstPlace(of: "<x:xmpmeta".utf8), let end = packet.firstRange(of: "</x:xmpmeta>".utf8),
             start.lowerBound < end.upperBound
         else { return packet }
         return Array(packet[start.lowerBound..<end.upperBound])

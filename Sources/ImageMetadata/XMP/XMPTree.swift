@@ -51,12 +51,28 @@ package enum XMPTree {
         var text = ""
         var root: XMLElement?
         var isRefused = false
+        /// Those that were met: a packet has few, many times.
+        private var names: [String: XMLName] = [:]
 
         init(_ parser: XML_Parser) { self.parser = parser }
 
         func endText() {
             if !text.isEmpty && !open.isEmpty { open[open.count - 1].children.append(.text(text)) }
             text = ""
+        }
+
+        /// Namespace, name and prefix, with a space between: the last or the first may be missing.
+        func name(_ text: UnsafePointer<CChar>) -> XMLName {
+            let text = String(cString: text)
+            if let name = names[text] { return name }
+            let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+            let name = switch parts.count {
+            case 1: XMLName(namespace: "", local: parts[0], prefix: "")
+            case 2: XMLName(namespace: parts[0], local: parts[1], prefix: "")
+            default: XMLName(namespace: parts[0], local: parts[1], prefix: parts[2])
+            }
+            names[text] = name
+            return name
         }
 
         func refuse() {
@@ -87,10 +103,10 @@ package enum XMPTree {
             var pairs: [(name: XMLName, value: String)] = []
             var i = 0
             while let key = attributes[i], let value = attributes[i + 1] {
-                pairs.append((XMPTree.name(key), String(cString: value)))
+                pairs.append((builder.name(key), String(cString: value)))
                 i += 2
             }
-            builder.open.append(XMLElement(name: XMPTree.name(name), attributes: pairs))
+            builder.open.append(XMLElement(name: builder.name(name), attributes: pairs))
         } _: { context, _ in
             let builder = XMPTree.builder(context)
             builder.endText()
@@ -109,15 +125,5 @@ package enum XMPTree {
 
     private static func builder(_ context: UnsafeMutableRawPointer?) -> Builder {
         Unmanaged<Builder>.fromOpaque(context!).takeUnretainedValue()
-    }
-
-    /// Namespace, name and prefix, with a space between: the last or the first may be missing.
-    private static func name(_ text: UnsafePointer<CChar>) -> XMLName {
-        let parts = String(cString: text).split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-        return switch parts.count {
-        case 1: XMLName(namespace: "", local: parts[0], prefix: "")
-        case 2: XMLName(namespace: parts[0], local: parts[1], prefix: "")
-        default: XMLName(namespace: parts[0], local: parts[1], prefix: parts[2])
-        }
     }
 }

@@ -1,0 +1,72 @@
+/// The properties of XMP that people ask for: XMP specification parts 1 and 2, IPTC Photo Metadata Standard.
+package enum XMPListing {
+    /// A property's values: one, or those of a list. Of a text in several languages the default one.
+    package struct Property: Equatable, Sendable {
+        /// With the usual prefix: "dc:title".
+        package let name: String
+        package let values: [String]
+    }
+
+    private static let schemas = [
+        "http://purl.org/dc/elements/1.1/": "dc", "http://ns.adobe.com/xap/1.0/": "xmp", "http://ns.adobe.com/xap/1.0/rights/": "xmpRights",
+        "http://ns.adobe.com/photoshop/1.0/": "photoshop", "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/": "Iptc4xmpCore",
+        "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": "Iptc4xmpExt", "http://ns.adobe.com/lightroom/1.0/": "lr",
+        "http://ns.useplus.org/ldf/xmp/1.0/": "plus", "http://creativecommons.org/ns#": "cc",
+    ]
+
+    /// What of these schemas a packet says, without structures and what is long; empty for what is no XMP.
+    package static func properties(in packet: [UInt8]) -> [Property] {
+        let content = Array(packet[...(packet.lastIndex { $0 != 0 } ?? -1)])
+        var properties: [Property] = []
+        for description in XMPTree.descriptions(in: content) ?? [] {
+            for attribute in description.attributes { add(attribute.name, [attribute.value], to: &properties) }
+            for element in description.elements { add(element.name, values(of: element), to: &properties) }
+        }
+        return properties
+    }
+
+    private static let longestBytes = 4096
+
+    private static func add(_ name: XMLName, _ values: [String], to properties: inout [Property]) {
+        let values = values.filter { !$0.isEmpty && $0.utf8.count <= longestBytes }
+        guard let prefix = schemas[name.namespace], !values.isEmpty else { return }
+        properties.append(Property(name: "\(prefix):\(name.local)", values: values))
+    }
+
+    private static func values(of element: XMLElement) -> [String] {
+        guard let list = element.elements.first else { return [element.text.trimmed] }
+        guard list.name.namespace == XMPTree.rdf, ["Bag", "Seq", "Alt"].contains(list.name.local) else { return [] }
+        let items = list.elements.filter(\.elements.isEmpty)
+        guard list.name.local == "Alt" else { return items.map { $0.text.trimmed } }
+        let main = items.first { item in item.attributes.contains { $0.name.local == "lang" && $0.value == "x-default" } } ?? items.first
+        return main.map { [$0.text.trimmed] } ?? []
+    }
+}
+
+/// Datasets of IPTC that people ask for: IIM 4.2, record 2.
+package enum IPTCListing {
+    /// Names as ExifTool's, each once; values in the block's order.
+    package static func fields(in block: [UInt8]) -> [(name: String, values: [String])] {
+        let datasets = IPTCBlock(block).datasets
+        // ISO 2022's escape sequence for UTF-8.
+        let isUTF8 = datasets.contains { $0.record == 1 && $0.number == 90 && block[$0.value].elementsEqual([0x1b, 0x25, 0x47]) }
+        var fields: [(name: String, values: [String])] = []
+        for dataset in datasets where dataset.record == 2 {
+            guard let name = FieldNames.iptc[Int(dataset.number)], let value = value(block[dataset.value], dataset.number, isUTF8) else { continue }
+            if let i = fields.firstIndex(where: { $0.name == name }) {
+                fields[i].values.append(value)
+            } else {
+                fields.append((String(name), [value]))
+            }
+        }
+        return fields
+    }
+
+    private static func value(_ bytes: ArraySlice<UInt8>, _ number: UInt8, _ isUTF8: Bool) -> String? {
+        // The version, and what is for machines.
+        if number == 0 { return bytes.count == 2 ? String(Int(bytes.first!) << 8 | Int(bytes.last!)) : nil }
+        if bytes.count > 4096 || [125, 200, 201, 202, 230, 231, 232].contains(number) { return nil }
+        let content = bytes.prefix { $0 != 0 }
+        return isUTF8 ? String(decoding: content, as: UTF8.self) : String(validating: content, as: UTF8.self) ?? String(latin1: content)
+    }
+}
