@@ -1,15 +1,44 @@
 import ImageCore
 
 /// What metadata is about, or the container that it is in: the words of imgstrip's `--keep` and `--drop`.
-public enum MetadataGroup: String, CaseIterable, Sendable {
+public enum MetadataGroup: UInt8, CaseIterable, Sendable {
     // Containers.
     case exif, xmp, iptc, icc, comment, c2pa, mpf
     // What a field is about, in whichever container.
     case gps, thumbnail, makernote, copyright, orientation, resolution, time
     case all
 
+    private static let words = [
+        "exif", "xmp", "iptc", "icc", "comment", "c2pa", "mpf", "gps", "thumbnail", "makernote", "copyright", "orientation", "resolution", "time", "all",
+    ]
+
+    public var word: String { Self.words[Int(rawValue)] }
+
+    public init?(word: String) {
+        guard let i = Self.words.firstIndex(of: word) else { return nil }
+        self.init(rawValue: UInt8(i))
+    }
+}
+
+/// A set of groups, as bits: a hashed set would take a fifth of the time of a short run, to find out how to hash.
+public struct MetadataGroups: Equatable, Sendable, ExpressibleByArrayLiteral {
+    private var bits: UInt16 = 0
+
+    public init(arrayLiteral groups: MetadataGroup...) { for group in groups { insert(group) } }
+
     /// What fields are about.
-    static let subjects: Set<MetadataGroup> = [.gps, .thumbnail, .makernote, .copyright, .orientation, .resolution, .time]
+    static let subjects: MetadataGroups = [.gps, .thumbnail, .makernote, .copyright, .orientation, .resolution, .time]
+
+    public func contains(_ group: MetadataGroup) -> Bool { bits >> group.rawValue & 1 == 1 }
+    public mutating func insert(_ group: MetadataGroup) { bits |= 1 << group.rawValue }
+    public mutating func remove(_ group: MetadataGroup) { bits &= ~(1 << group.rawValue) }
+    func union(_ other: MetadataGroups) -> MetadataGroups { MetadataGroups(bits: bits | other.bits) }
+    func intersection(_ other: MetadataGroups) -> MetadataGroups { MetadataGroups(bits: bits & other.bits) }
+    func subtracting(_ other: MetadataGroups) -> MetadataGroups { MetadataGroups(bits: bits & ~other.bits) }
+    public var isEmpty: Bool { bits == 0 }
+    public var groups: [MetadataGroup] { MetadataGroup.allCases.filter(contains) }
+
+    private init(bits: UInt16) { self.bits = bits }
 }
 
 /// What stays and what goes.
@@ -17,60 +46,60 @@ public enum MetadataGroup: String, CaseIterable, Sendable {
 /// The most specific word that is said about a field decides: what the field is about (gps), else the container that it is in (exif),
 /// else all. Where nothing is said, the ICC profile and the orientation stay.
 public struct MetadataChoice: Equatable, Sendable {
-    public private(set) var kept: Set<MetadataGroup>
-    public private(set) var dropped: Set<MetadataGroup>
+    public private(set) var kept: MetadataGroups
+    public private(set) var dropped: MetadataGroups
 
     /// Throws `usage` for what is in both.
-    public init(keeping kept: Set<MetadataGroup> = [], dropping dropped: Set<MetadataGroup> = []) throws(ImageError) {
-        if let both = MetadataGroup.allCases.first(where: { kept.contains($0) && dropped.contains($0) }) {
-            throw .usage("\(both.rawValue) is in --keep and in --drop")
+    public init(keeping kept: MetadataGroups = [], dropping dropped: MetadataGroups = []) throws(ImageError) {
+        if let both = kept.intersection(dropped).groups.first {
+            throw .usage("\(both.word) is in --keep and in --drop")
         }
         (self.kept, self.dropped) = (kept, dropped)
     }
 
-    /// What is said of a field by the words that fit it, the most specific one first; nil where nothing is.
-    private func isSaid(_ groups: [MetadataGroup]) -> Bool? {
-        for group in groups + [.all] {
-            if dropped.contains(group) { return false }
-            if kept.contains(group) { return true }
-        }
-        return nil
-    }
+    /// What is said by a word; nil where nothing is.
+    private func isSaid(_ group: MetadataGroup) -> Bool? { dropped.contains(group) ? false : kept.contains(group) ? true : nil }
 
     /// Whether a field about `group` in `container` stays. The same twice is the container itself, as far as nothing more is known of what
     /// is in it.
     func keeps(_ group: MetadataGroup, in container: MetadataGroup) -> Bool {
-        isSaid([group, container]) ?? (container == .icc || (group == .orientation && container == .exif))
+        isSaid(group) ?? isSaid(container) ?? isSaid(.all) ?? (container == .icc || (group == .orientation && container == .exif))
     }
 
     func keeps(_ container: MetadataGroup) -> Bool { keeps(container, in: container) }
 
     /// Whether what is in no container stays, or in one that no word is for.
-    func keepsNamed(_ group: MetadataGroup) -> Bool { isSaid([group]) ?? false }
+    func keepsNamed(_ group: MetadataGroup) -> Bool { isSaid(group) ?? isSaid(.all) ?? false }
 
     /// Whether anything of a container may stay.
     func keepsAny(of container: MetadataGroup) -> Bool {
-        keeps(container) || MetadataGroup.subjects.contains { keeps($0, in: container) }
+        keeps(container) || !kept.intersection(.subjects).isEmpty || (container == .exif && keeps(.orientation, in: .exif))
     }
 
     /// Whether all of a container stays, so that nobody has to look into it.
     func keepsAll(of container: MetadataGroup) -> Bool {
         // EXIF has a place for XMP, IPTC and a profile; XMP speaks of C2PA and of further pictures.
-        let inside: Set<MetadataGroup> = container == .exif ? [.xmp, .iptc, .icc] : container == .xmp ? [.c2pa, .mpf] : []
-        return keeps(container) && dropped.isDisjoint(with: MetadataGroup.subjects.union(inside))
+        let inside: MetadataGroups = container == .exif ? [.xmp, .iptc, .icc] : container == .xmp ? [.c2pa, .mpf] : []
+        return keeps(container) && dropped.intersection(MetadataGroups.subjects.union(inside)).isEmpty
     }
 
     /// A MakerNote is nobody's but its camera's: it may hold a position, so who drops positions drops it.
     var keepsMakerNote: Bool { keeps(.makernote, in: .exif) && !dropped.contains(.gps) }
 
     /// What belongs to no group may hold anything: it stays with all, unless something goes that it may be a copy of.
-    var keepsUnknown: Bool { kept.contains(.all) && dropped.isSubset(of: [.icc, .orientation, .resolution, .c2pa, .mpf]) }
+    var keepsUnknown: Bool { kept.contains(.all) && dropped.subtracting([.icc, .orientation, .resolution, .c2pa, .mpf]).isEmpty }
+
+    /// A manifest is signed and stays as it is or goes; it may hold a position.
+    var keepsC2PA: Bool { kept.contains(.c2pa) || (keepsNamed(.c2pa) && !dropped.contains(.gps)) }
+
+    /// Whether a field about several things may stay: it goes with any of them that is to go, unless that is said to stay.
+    func keepsSubjects(_ subjects: MetadataGroups) -> Bool { dropped.intersection(subjects).isEmpty }
 
     /// Pictures behind the picture, and videos, of which nobody here knows what they tell.
     var keepsTrailingData: Bool { keeps(.mpf) && !dropped.contains(.gps) }
 
     /// The density of samples outside of EXIF, in JFIF or pHYs: it says how a picture is shown, so it stays unless told otherwise.
-    var keepsDensity: Bool { isSaid([.resolution]) ?? true }
+    var keepsDensity: Bool { isSaid(.resolution) ?? isSaid(.all) ?? true }
 
     /// The same, where an orientation in EXIF that stays only by itself is said elsewhere.
     var withoutOrientation: MetadataChoice {
@@ -87,6 +116,6 @@ public struct MetadataChoice: Equatable, Sendable {
     /// The words of `--drop` that change nothing, because what they name goes anyway.
     public var wordsWithoutEffect: [MetadataGroup] {
         guard kept.isEmpty, !dropped.contains(.all) else { return [] }
-        return dropped.subtracting([.icc, .orientation, .exif, .resolution]).sorted { $0.rawValue < $1.rawValue }
+        return dropped.subtracting([.icc, .orientation, .exif, .resolution]).groups
     }
 }

@@ -60,16 +60,18 @@ struct ImgStrip: FilterCommand {
             if list == nil && (files.isEmpty || files.contains("-")) { throw .usage("--in-place needs a FILE") }
         } else if isMany && settings.output == nil {
             throw .usage("several files need --in-place, or --output with a template, as in -o 'out/%f'")
+        } else if let output = settings.output, files.count > 1, try !OutputTemplate(output).isTemplate {
+            throw .usage("more than one file for one output; give a template, as in -o 'out/%f'")
         }
         if settings.keepsTimes && !settings.isInPlace { throw .usage("--preserve is for --in-place") }
         if settings.convertsToSRGB && (isMany || !(files.isEmpty || files == ["-"])) { throw StripSettings.srgbNeedsPixels }
     }
 
-    private static func groups(_ given: GivenOptions, _ option: String) throws(ImageError) -> Set<MetadataGroup> {
-        var groups: Set<MetadataGroup> = []
+    private static func groups(_ given: GivenOptions, _ option: String) throws(ImageError) -> MetadataGroups {
+        var groups: MetadataGroups = []
         for word in given.texts(option).flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
-            guard let group = MetadataGroup(rawValue: String(word)) else {
-                let words = MetadataGroup.allCases.map(\.rawValue).joined(separator: ", ")
+            guard let group = MetadataGroup(word: String(word)) else {
+                let words = MetadataGroup.allCases.map(\.word).joined(separator: ", ")
                 throw .usage("--\(option) \(Console.printable(Array(word.utf8))) is none of \(words)")
             }
             groups.insert(group)
@@ -80,7 +82,7 @@ struct ImgStrip: FilterCommand {
     var writesBinaryToStandardOutput: Bool { settings.output == nil && !settings.isInPlace }
 
     func filter(_ console: Console) throws(ImageError) -> ExitStatus {
-        let useless = settings.choice.wordsWithoutEffect.map(\.rawValue).joined(separator: ",")
+        let useless = settings.choice.wordsWithoutEffect.map(\.word).joined(separator: ",")
         if !useless.isEmpty {
             console.say("warning: --drop \(useless) changes nothing: only the ICC profile and the orientation stay; to drop no more, --keep all --drop \(useless)")
         }

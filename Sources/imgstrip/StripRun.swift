@@ -42,9 +42,23 @@ final class StripRun: Sendable {
         var started = 0
         var firstFailure: (number: Int, status: ExitStatus)?
         /// Outputs of this run, none of which another may replace.
-        var taken: Set<OutputPlace> = []
+        var taken: [OutputPlace: Bool] = [:]
+        /// The files of the command line: none may be replaced by what is made of another.
+        var inputs: [FileIdentity] = []
         /// What could not be read further ends the run, for all threads.
         var isOver = false
+    }
+
+    private struct FileIdentity: Equatable {
+        let device: dev_t
+        let inode: ino_t
+
+        /// Nil where there is no such file.
+        init?(_ path: FilePath) {
+            var status = stat()
+            guard path.withCString({ stat($0, &status) }) == 0 else { return nil }
+            (device, inode) = (status.st_dev, status.st_ino)
+        }
     }
 
     /// A name in a directory, however one comes there.
@@ -55,9 +69,8 @@ final class StripRun: Sendable {
 
         /// Nil where there is no such directory.
         init?(_ path: FilePath) {
-            var status = stat()
-            guard path.directory.withCString({ stat($0, &status) }) == 0 else { return nil }
-            (device, inode, name) = (status.st_dev, status.st_ino, path.lastComponent)
+            guard let directory = FileIdentity(path.directory) else { return nil }
+            (device, inode, name) = (directory.device, directory.inode, path.lastComponent)
         }
     }
 
@@ -110,6 +123,7 @@ final class StripRun: Sendable {
     // MARK: Files
 
     func files(_ paths: [FilePath]) -> ExitStatus {
+        if settings.output != nil && paths.count > 1 { state.withLock { $0.inputs = paths.compactMap { FileIdentity($0) } } }
         let waiting = Mutex(paths[...])
         work { waiting.withLock { $0.popFirst() } }
         return status
@@ -202,8 +216,13 @@ final class StripRun: Sendable {
         if !template.isTemplate && number > 1 { throw .usage("more than one file for one output; give a template, as in -o 'out/%f'") }
         guard let path = template.path(name: name, number: number) else { throw .usage("%w and %h are not known of a file that is not decoded") }
         if template.makesDirectories { try path.directory.makeDirectories() }
-        if let place = OutputPlace(path), !state.withLock({ $0.taken.insert(place).inserted }) {
+        // A single output has nothing to collide with.
+        guard template.isTemplate else { return path }
+        if let place = OutputPlace(path), state.withLock({ $0.taken.updateValue(true, forKey: place) }) != nil {
             throw .refusedOutput("a file before it was written to \(Console.printable(path.bytes))")
+        }
+        if let there = FileIdentity(path), there != FileIdentity(FilePath(name)), state.withLock({ $0.inputs.contains(there) }) {
+            throw .refusedOutput("\(Console.printable(path.bytes)) is another FILE of this run")
         }
         return path
     }

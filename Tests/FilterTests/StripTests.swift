@@ -72,6 +72,17 @@ import Testing
         #expect(outcome.errors == "imgstrip: standard input: a frame without a picture at byte 30\n")
     }
 
+    @Test func noOutputReplacesAFileThatIsStillToBeRead() throws {
+        let outcome = try place.sh("cp tagged.jpg x1.jpg; exiftool -q -overwrite_original -Artist=B x1.jpg; cp x1.jpg old; imgstrip -o 'x%i.jpg' tagged.jpg x1.jpg; echo $?; cmp x1.jpg old; ls x2.jpg")
+        #expect(outcome.text == "73\nx2.jpg\n")
+        #expect(outcome.messages == ["imgstrip: tagged.jpg: x1.jpg is another FILE of this run"])
+        #expect(try place.sh("mkdir out; cp tagged.jpg out/tagged.jpg; imgstrip -o 'out//%f' tagged.jpg; imgstrip -o 'out/%f' tagged.jpg photo.jpg out/tagged.jpg; echo $?").text == "73\n")
+    }
+
+    @Test func standardOutputHasAName() throws {
+        #expect(try place.sh("imgstrip -o /dev/stdout tagged.jpg | cat > a.jpg; imgstrip tagged.jpg | cmp - a.jpg").status == 0)
+    }
+
     @Test func wrongCommandLinesAre64() throws {
         for options in [
             "--keep colour a.jpg", "--keep icc --drop icc a.jpg", "-i", "-i -o b.jpg a.jpg", "a.jpg b.jpg", "--icc srgb a.jpg", "--preserve a.jpg",

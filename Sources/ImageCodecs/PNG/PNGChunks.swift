@@ -36,11 +36,7 @@ enum PNGChunks {
 
     /// tEXt, or iTXt where Latin-1 does not hold it, of a record of keyword, NUL and UTF-8; nil where PNG has no such keyword.
     static func text(_ record: [UInt8]) -> (type: StaticString, payload: [UInt8])? {
-        guard let nul = record.firstIndex(of: 0), let keyword = String(validating: record[..<nul], as: UTF8.self)?.latin1,
-            let text = String(validating: record[(nul + 1)...], as: UTF8.self), isKeyword(keyword), !text.utf8.contains(0)
-        else { return nil }
-        if let latin1 = text.latin1 { return ("tEXt", keyword + [0] + latin1) }
-        return ("iTXt", PNGText.internationalChunk(keyword, Array(text.utf8)))
+        record.firstIndex(of: 0).flatMap { PNGText.chunk(keyword: Array(record[..<$0]), text: record[($0 + 1)...]) }
     }
 
     /// XMP goes into an iTXt, uncompressed so that it can be found without a decoder.
@@ -49,10 +45,4 @@ enum PNGChunks {
     }
 
     static func iptc(_ block: [UInt8]) -> (type: StaticString, payload: [UInt8]) { ("tEXt", PNGText.chunk(iptc: block)) }
-
-    /// 1...79 printable characters, without spaces at the ends or two together: 11.3.3.2.
-    private static func isKeyword(_ keyword: [UInt8]) -> Bool {
-        (1...79).contains(keyword.count) && keyword.allSatisfy { (0x20...0x7e).contains($0) || $0 >= 0xa1 }
-            && keyword.first != 0x20 && keyword.last != 0x20 && keyword.firstRange(of: [0x20, 0x20]) == nil
-    }
 }

@@ -36,7 +36,11 @@ public struct FilePath: Hashable, Sendable {
         for _ in 0..<40 {
             var content = [CChar](repeating: 0, count: Int(PATH_MAX))
             let n = path.withCString { readlink($0, &content, content.count) }
-            guard n > 0 else { return path }
+            guard n > 0 else {
+                // /dev/stdout leads to a name that is none where it is a pipe.
+                let isThere = path.withCString { access($0, F_OK) } == 0 || withCString { access($0, F_OK) } != 0
+                return isThere ? path : self
+            }
             let link = content[..<n].map { UInt8(bitPattern: $0) }
             path = link.first == Self.slash ? FilePath(link) : path.directory.appending(link)
         }

@@ -7,6 +7,8 @@ final class FileWriter {
     private var count = 0
 
     private static let bufferBytes = 128 << 10
+    /// As much as is worth a system call of its own, and not a copy.
+    private static let directBytes = 32 << 10
 
     /// Owns `number` from now on, whether this throws or not.
     init(_ number: Int32, pool: BufferPool) throws(ImageError) {
@@ -22,9 +24,9 @@ final class FileWriter {
     deinit { if number >= 0 { Glibc.close(number) } }
 
     func write(_ bytes: RawSpan) throws(ImageError) {
-        if bytes.byteCount > buffer.count - count {
+        if bytes.byteCount > buffer.count - count || bytes.byteCount >= Self.directBytes {
             try flush()
-            if bytes.byteCount >= buffer.count { return try Descriptor(number: number, owned: false).write(bytes) }
+            if bytes.byteCount >= Self.directBytes { return try Descriptor(number: number, owned: false).write(bytes) }
         }
         bytes.withUnsafeBytes {
             if let start = $0.baseAddress { (buffer.start + count).copyMemory(from: start, byteCount: $0.count) }
@@ -33,6 +35,7 @@ final class FileWriter {
     }
 
     func flush() throws(ImageError) {
+        if count == 0 { return }
         let start = buffer.start
         try Descriptor(number: number, owned: false).write(RawSpan(_unsafeStart: start, byteCount: count))
         count = 0

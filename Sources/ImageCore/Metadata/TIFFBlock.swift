@@ -10,6 +10,11 @@ package struct TIFFBlock {
         package let type: Int
         package let count: Int
         package let at: Int
+
+        package init(tag: Int, type: Int, count: Int, at: Int) {
+            (self.tag, self.type, self.count, self.at) = (tag, type, count, at)
+        }
+
         /// Where the value itself stands, if it has no more than four bytes.
         package var valueAt: Int { at + 8 }
     }
@@ -18,8 +23,10 @@ package struct TIFFBlock {
     package static let short = 3
     package static let long = 4
     private static let signedLong = 9
-    /// Bytes of a value by its type, 1...12; 0 for what is none.
-    package static let typeBytes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8]
+    /// A LONG that is a directory's place: TIFF technical note 1.
+    private static let directory = 13
+    /// Bytes of a value by its type, 1...13; 0 for what is none.
+    package static let typeBytes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4]
 
     /// Nil for bytes without a TIFF header.
     package init?(_ bytes: [UInt8]) {
@@ -74,7 +81,7 @@ package struct TIFFBlock {
     package func value(_ entry: Entry) -> Int? {
         switch entry.type {
         case Self.short where entry.count == 1 || entry.count == 2: number(at: entry.valueAt, byteCount: 2)
-        case Self.long where entry.count == 1, Self.signedLong where entry.count == 1: number(at: entry.valueAt, byteCount: 4)
+        case Self.long where entry.count == 1, Self.signedLong where entry.count == 1, Self.directory where entry.count == 1: number(at: entry.valueAt, byteCount: 4)
         default: nil
         }
     }
@@ -91,7 +98,7 @@ package struct TIFFBlock {
     }
 
     /// Makes a field that has such a value another number, 0...2^31 - 1: one LONG, where its type does not hold it.
-    mutating func setValue(_ value: Int, _ entry: Entry) {
+    package mutating func setValue(_ value: Int, _ entry: Entry) {
         if entry.type == Self.short && value < 0x10000 { return setNumber(value, at: entry.valueAt, byteCount: 2) }
         if entry.type == Self.short {
             setNumber(Self.long, at: entry.at + 2, byteCount: 2)

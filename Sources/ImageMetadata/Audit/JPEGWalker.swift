@@ -18,8 +18,10 @@ struct JPEGWalker: Walker {
     /// The segment that is held begins here, behind the parts that it goes on from.
     private var partAt = 0
     private var profile = Profile()
-    /// Of the segments of which there is one in a picture, the codes of those that were there.
-    private var codes: Set<UInt8> = []
+    /// Of the segments of which there is one in a picture, whether it was there.
+    private var hasJFIF = false, hasAdobe = false
+    /// The components of the frame, once it was there.
+    private var components: [UInt8]?
 
     init(_ choice: MetadataChoice) {
         self.choice = choice
@@ -93,7 +95,7 @@ struct JPEGWalker: Walker {
         switch state {
         case .start:
             guard held.starts(with: [0xff, 0xd8]) else { throw .internalError("no JPEG") }
-            (profile, codes) = (Profile(), [])
+            (profile, hasJFIF, hasAdobe, components) = (Profile(), false, false, nil)
             state = .marker
             return 2
         case .marker:
@@ -168,7 +170,7 @@ struct JPEGWalker: Walker {
 
     /// Whether EXIF begins in a segment, instead of going on: with the order of its bytes.
     private static func isNewExif(_ payload: ArraySlice<UInt8>) -> Bool {
-        ["Exif\0\0II", "Exif\0\0MM"].contains { payload.starts(with: $0.utf8) }
+        ["Exif\0\0II*\0", "Exif\0\0MM\0*"].contains { payload.starts(with: $0.utf8) }
     }
 
     private static let divided = ["Exif\0\0", "Photoshop 3.0\0"].map { Array($0.utf8) }
@@ -182,10 +184,13 @@ struct JPEGWalker: Walker {
         }
         switch code {
         case 0xe0 where begins("JFIF\0") && payload.count >= 14:
-            try must(codes.insert(code).inserted || choice.keepsUnknown, "a second JFIF")
+            try must(!hasJFIF || choice.keepsUnknown, "a second JFIF")
+            hasJFIF = true
             try must(choice.keepsNamed(.thumbnail) || payload.count == 14, "a thumbnail in JFIF")
             try must(choice.keepsDensity || payload[7] == 0, "the resolution in JFIF")
-        case 0xe0 where begins("JFXX"): try must(choice.keepsNamed(.thumbnail), "a thumbnail in JFXX")
+        case 0xe0 where begins("JFXX\0"):
+            try must(choice.keepsNamed(.thumbnail), "a thumbnail in JFXX")
+            if !choice.keepsUnknown { try judge.extensionThumbnail(payload[5...]) }
         case 0xe1 where begins("Exif\0\0"): try judge.exif(Array(payload[6...]))
         case 0xe1 where begins("http://ns.adobe.com/xap/1.0/\0"): try judge.xmp(payload[29...])
         case 0xe1 where begins("http://ns.adobe.com/xmp/extension/\0"):
@@ -195,15 +200,23 @@ struct JPEGWalker: Walker {
             try must(choice.keeps(.icc), "the ICC profile")
             if !choice.keepsUnknown { try profile.take(payload.dropFirst(12)) }
         case 0xe2 where begins("MPF\0") || begins("urn:iso:std:iso:ts:21496:-1\0"): try must(choice.keeps(.mpf), "MPF or a gain map")
-        case 0xeb where begins("JP"): try must(choice.keeps(.c2pa), "C2PA")
+        case 0xeb where begins("JP"): try must(choice.keepsC2PA, "C2PA")
         case 0xed where begins("Photoshop 3.0\0"): try judge.resources(payload[14...])
         case 0xee where begins("Adobe"):
-            try must(payload.count == 12, "more than Adobe's transform")
-            try must(codes.insert(code).inserted || choice.keepsUnknown, "a second Adobe segment")
+            try must(payload.count == 12 || choice.keepsUnknown, "more than Adobe's transform")
+            try must(!hasAdobe || choice.keepsUnknown, "a second Adobe segment")
+            hasAdobe = true
         case 0xe0...0xef: try must(choice.keepsUnknown, "APP\(code & 15)")
         case 0xfe: try must(choice.keeps(.comment), "a comment")
         default:
             try must(Self.length(code, payload) == payload.count, "what no decoder reads in a segment of code 0x\(String(code, radix: 16))")
+            if code == 0xda {
+                let isKnown = (0..<Int(payload[0])).allSatisfy { components?.contains(payload[1 + 2 * $0]) ?? false }
+                try must(isKnown, "a scan of nothing in the frame")
+            } else if code & 0xf0 == 0xc0 && code & 3 != 0 || code == 0xc0 {
+                try must(components == nil, "a second frame")
+                components = (0..<Int(payload[5])).map { payload[6 + 3 * $0] }
+            }
             if code == 0xda && !profile.isOver { throw .internalError("what is no ICC profile is still there") }
         }
     }

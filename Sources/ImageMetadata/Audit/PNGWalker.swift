@@ -11,8 +11,9 @@ struct PNGWalker: Walker {
     private var state = State.signature
     private var isLast = false
     /// Samples of a pixel, 0 for an index into the palette; and how many colours that has.
-    private var channels = 0
+    private var channels = 0, depth = 0
     private var colors = 0
+    private var hasPixels = false, hasFirstFrame = false, hasFrame = false
     /// Of the chunks of which there is one, those that were there.
     private var types: Set<String> = []
 
@@ -56,13 +57,12 @@ struct PNGWalker: Walker {
                 return 0
             } else if let lengths = lengths(type) {
                 let isRepeated = !types.insert(type).inserted && !["IDAT", "fcTL", "fdAT"].contains(type)
-                let isOutOfPlace = (type == "fcTL" || type == "fdAT") && !types.contains("acTL")
-                if isRepeated || isOutOfPlace || !lengths.contains(length) { throw .internalError("data in \(type) that no decoder reads is still there") }
+                if isRepeated || isOutOfPlace(type) || !lengths.contains(length) { throw .internalError("data in \(type) that no decoder reads is still there") }
                 if type == "PLTE" { colors = Int(length / 3) }
                 state = .passing(length + 4)
             } else if isAllowed(type) {
                 state = .passing(length + 4)
-            } else if ["pHYs", "iCCP", "eXIf", "tEXt", "zTXt", "iTXt"].contains(type) {
+            } else if ["pHYs", "iCCP", "eXIf", "tEXt", "zTXt", "iTXt", "tIME"].contains(type) {
                 state = .chunk(Int(length) + 12)
                 return 0
             } else {
@@ -74,6 +74,20 @@ struct PNGWalker: Walker {
         case .passing, .behind: throw .internalError("the walker is lost")
         }
         return held.count
+    }
+
+    private mutating func isOutOfPlace(_ type: String) -> Bool {
+        let isBehind = hasPixels
+        switch type {
+        case "IDAT": hasPixels = true
+        case "IHDR", "IEND": break
+        case "fcTL":
+            defer { if isBehind { hasFrame = true } else { hasFirstFrame = true } }
+            return !types.contains("acTL") || (!isBehind && hasFirstFrame)
+        case "fdAT": return !hasFrame
+        default: return isBehind
+        }
+        return false
     }
 
     /// The bytes that a chunk has that draws; nil for other chunks.
@@ -91,7 +105,8 @@ struct PNGWalker: Walker {
         case "fcTL": 26...26
         case "cHRM": 32...32
         case "tRNS": channels == 0 ? 1...UInt64(max(1, colors)) : channels == 1 ? 2...2 : channels == 3 ? 6...6 : 0...0
-        case "PLTE": 1...768
+        // Grey has none: 0 is no length of one.
+        case "PLTE": channels == 0 ? 3...UInt64(3 << min(depth, 8)) : channels > 2 ? 3...768 : 0...0
         default: nil
         }
     }
@@ -99,8 +114,8 @@ struct PNGWalker: Walker {
     /// Whether a chunk may be there whatever is in it.
     private func isAllowed(_ type: String) -> Bool {
         switch type {
-        case "caBX": choice.keepsNamed(.c2pa)
-        case "tIME": choice.keepsNamed(.time)
+        case "caBX": choice.keepsC2PA
+        case "tIME": choice.keepsUnknown && choice.keepsNamed(.time)
         case "eXIf": choice.keepsAll(of: .exif)
         case "tEXt", "zTXt", "iTXt": choice.keepsEverything
         case "iCCP", "pHYs": false
@@ -110,15 +125,22 @@ struct PNGWalker: Walker {
 
     private mutating func chunk(_ type: String, _ bytes: [UInt8]) throws(ImageError) {
         switch type {
-        case "IHDR": channels = [0: 1, 2: 3, 4: 2, 6: 4][bytes[9]] ?? 0
+        case "IHDR":
+            depth = Int(bytes[8])
+            channels = [0: 1, 2: 3, 4: 2, 6: 4][bytes[9]] ?? 0
         case "pHYs":
             let isOne = bytes.count == 9 && types.insert(type).inserted
             if !isOne && !choice.keepsUnknown { throw .internalError("data in pHYs that no decoder reads is still there") }
             if !choice.keepsDensity && bytes.last != 0 { throw .internalError("the resolution in pHYs is still there") }
         case "iCCP":
             if choice.keepsUnknown && choice.keeps(.icc) { return }
-            guard types.insert(type).inserted, let name = bytes.firstIndex(of: 0), name + 2 < bytes.count else { throw .internalError("what is no ICC profile is still there") }
-            try judge.profile(try Zlib.inflated(bytes[(name + 2)...], limitBytes: 1 << 30).bytes)
+            let name = Array("ICC profile\0\0".utf8)
+            guard types.insert(type).inserted, bytes.starts(with: name) else { throw .internalError("what is no ICC profile is still there") }
+            let profile = try Zlib.inflated(bytes[name.count...], limitBytes: 1 << 30)
+            guard profile.takenCount == bytes.count - name.count else { throw .internalError("data behind the ICC profile is still there") }
+            try judge.profile(profile.bytes)
+        case "tIME":
+            guard choice.keepsNamed(.time), bytes.count == 7, types.insert(type).inserted else { throw .internalError("tIME is still there") }
         case "eXIf": try judge.exif(bytes)
         default: try text(type, bytes)
         }
@@ -126,9 +148,10 @@ struct PNGWalker: Walker {
 
     private func text(_ type: String, _ bytes: [UInt8]) throws(ImageError) {
         let keyword = String(bytes.prefix { $0 != 0 }.map { Character(Unicode.Scalar($0)) })
-        if judge.allowsText(keyword) { return }
         // What is written anew is written plain.
         let content = bytes.dropFirst(keyword.unicodeScalars.count + 1)
+        let isPlain = type == "tEXt" ? !content.contains(0) : type == "iTXt" && content.starts(with: [0, 0, 0, 0])
+        if judge.allowsText(keyword) && (isPlain || choice.keeps(.comment) || keyword == "XML:com.adobe.xmp" || keyword.lowercased().hasPrefix("exif:")) { return }
         switch (type, keyword) {
         case ("iTXt", "XML:com.adobe.xmp") where content.starts(with: [0, 0, 0, 0]): try judge.xmp(content.dropFirst(4))
         case ("tEXt", "Raw profile type iptc"): try judge.iptc(try Self.bytes(ofHexadecimal: content)[...])

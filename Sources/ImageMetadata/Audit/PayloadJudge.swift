@@ -26,14 +26,16 @@ struct PayloadJudge {
         func see(_ at: Int, _ count: Int) throws(ImageError) {
             guard at >= 0, count >= 0, at + count <= block.count else { throw fault("EXIF that reaches over its end") }
             seenCount += count
-            guard seenCount <= 4 * block.count else { throw fault("EXIF whose values lie over one another") }
+            guard seenCount <= 4 * block.count + 4096 else { throw fault("EXIF whose values lie over one another") }
             for i in at..<at + count { isSeen[i] = true }
         }
         try see(0, 8)
         var waiting: [(ExifDirectory, Int)] = [(.primary, try number(4, 4))]
-        var visited: Set<Int> = []
+        var visited: [Int] = []
         while let (directory, at) = waiting.popLast() {
-            guard visited.insert(at).inserted else { continue }
+            if visited.contains(at) { continue }
+            visited.append(at)
+            guard visited.count <= 8 else { throw fault("EXIF of many directories") }
             let count = try number(at, 2)
             try see(at, 2 + 12 * count)
             var thumbnail = (at: 0, count: 0)
@@ -52,7 +54,8 @@ struct PayloadJudge {
                     continue
                 }
                 guard choice.keepsField(tag: tag, in: directory) else { throw fault("EXIF field 0x\(String(tag, radix: 16))") }
-                let size = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8]
+                if directory == .primary && tag == 0x112 && (type != 3 || values != 1) { throw fault("an orientation that is none") }
+                let size = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4]
                 guard size.indices.contains(type) else { throw fault("an EXIF field of unknown type") }
                 if size[type] * values > 4 { try see(try number(entry + 8, 4), size[type] * values) }
                 if directory == .thumbnail && tag == 0x201 { thumbnail.at = try number(entry + 8, type == 3 ? 2 : 4) }
@@ -79,6 +82,14 @@ struct PayloadJudge {
         try audited.end()
     }
 
+    /// The thumbnail of JFXX behind its signature.
+    func extensionThumbnail(_ payload: ArraySlice<UInt8>) throws(ImageError) {
+        guard payload.first != 0x10 else { return try jpeg(payload.dropFirst()) }
+        let head = Array(payload.prefix(3))
+        let size = head.count == 3 ? Int(head[1]) * Int(head[2]) : 0
+        guard head.first == 0x11 && payload.count == 771 + size || head.first == 0x13 && payload.count == 3 + 3 * size else { throw fault("what is no thumbnail") }
+    }
+
     // MARK: ICC
 
     /// A profile that is as long as it says.
@@ -97,6 +108,7 @@ struct PayloadJudge {
         if choice.keepsAll(of: .iptc) { return }
         guard choice.keepsAny(of: .iptc) else { throw fault("IPTC") }
         var rest = bytes
+        var charsets = 0
         while rest.count >= 5, rest.first == 0x1c {
             let head = Array(rest.prefix(9))
             guard choice.keepsDataset(head[1], head[2]) || (head[1], head[2]) == (1, 90) else { throw fault("IPTC \(head[1]):\(head[2])") }
@@ -105,6 +117,10 @@ struct PayloadJudge {
             guard digits <= 4, head.count >= 5 + digits, digits == 0 || head[3] == 0x80 else { throw fault("IPTC of an extended length") }
             let count = head[(digits == 0 ? 3 : 5)..<(5 + digits)].reduce(0) { $0 << 8 | Int($1) }
             guard count <= rest.count - 5 - digits else { throw fault("IPTC that reaches over its end") }
+            if head[1] == 1 && head[2] == 90 {
+                charsets += 1
+                guard charsets == 1, count <= 8, rest.dropFirst(5 + digits).first == 0x1b else { throw fault("what is no character set of IPTC") }
+            }
             rest = rest.dropFirst(5 + digits + count)
         }
         if !rest.isEmpty { throw fault("what is no IPTC") }
@@ -117,13 +133,14 @@ struct PayloadJudge {
             let head = Array(rest.prefix(7))
             guard head.count == 7, head.starts(with: "8BIM".utf8) else { throw fault("what is no resource of Photoshop's") }
             let id = Int(head[4]) << 8 | Int(head[5])
-            rest = rest.dropFirst(6 + (Int(head[6]) + 2) / 2 * 2)
+            guard head[6] == 0, rest.dropFirst(7).first == 0 else { throw fault("the name of a resource of Photoshop's") }
+            rest = rest.dropFirst(8)
             let count = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
             let content = rest.dropFirst(4).prefix(count)
             guard content.count == count else { throw fault("a resource of Photoshop's that reaches over its end") }
             if id == 0x0404 {
                 try iptc(content)
-            } else if !choice.keepsResource(id) {
+            } else if !choice.keepsResource(id, byteCount: count) {
                 throw fault("resource 0x\(String(id, radix: 16)) of Photoshop's")
             }
             rest = rest.dropFirst(4 + (count + 1) / 2 * 2)
@@ -134,14 +151,11 @@ struct PayloadJudge {
 
     /// Whether a text may be there by its keyword, as it is.
     func allowsText(_ keyword: String) -> Bool {
-        if keyword.hasPrefix("exif:") { return choice.keepsAll(of: .exif) }
-        if keyword == "XML:com.adobe.xmp" { return choice.keepsAll(of: .xmp) }
-        guard keyword.hasPrefix("Raw profile type ") else { return choice.keepsText(keyword) }
-        switch keyword.dropFirst(17).lowercased() {
-        case "exif", "app1": return choice.keepsAll(of: .exif)
-        case "xmp": return choice.keepsAll(of: .xmp)
-        default: return choice.keepsUnknown
-        }
+        let lowered = keyword.lowercased()
+        if choice.keepsEverything { return true }
+        if lowered.hasPrefix("raw profile type ") { return choice.keepsUnknown }
+        if lowered.hasPrefix("exif:") { return choice.keepsAll(of: .exif) }
+        return keyword == "XML:com.adobe.xmp" ? choice.keepsAll(of: .xmp) : choice.keepsText(keyword)
     }
 
     // MARK: XMP

@@ -108,11 +108,11 @@ struct WebPWalker: Walker {
         case "VP8 ": isAllowed = isAnimation == isInFrame && isFirst && !pixels.contains("VP8L")
         case "VP8L": isAllowed = isAnimation == isInFrame && isFirst && !pixels.contains("VP8 ")
         case "ALPH": isAllowed = isAnimation == isInFrame && isFirst && isExtended && pixels.isDisjoint(with: ["VP8 ", "VP8L"])
-        case _ where isInFrame: isAllowed = choice.keepsUnknown
+        case _ where isInFrame: isAllowed = choice.keepsUnknown && !["ICCP", "EXIF", "XMP "].contains(type)
         case "ICCP": isAllowed = choice.keepsEverything || isFirst && choice.keeps(.icc) && flags & 0x20 != 0
         case "EXIF": isAllowed = choice.keepsEverything || isFirst && choice.keepsAny(of: .exif) && flags & 0x08 != 0
         case "XMP ": isAllowed = choice.keepsEverything || isFirst && choice.keepsAny(of: .xmp) && flags & 0x04 != 0
-        case "C2PA": isAllowed = choice.keepsNamed(.c2pa)
+        case "C2PA": isAllowed = choice.keepsC2PA
         default: isAllowed = choice.keepsUnknown
         }
         if !isAllowed { throw .internalError("\(type) is still there, or not where it may be") }

@@ -13,23 +13,34 @@ struct XMPJudge {
     private var words: [String] = []
     private var value: [UInt8] = []
     private var namespaces: [String: String] = [:]
-    /// For each open element, whether it stays with all that is in it, and whether it is a property or inside of one.
-    private var open: [(isWhole: Bool, isInside: Bool)] = []
+    /// Names that were met since a namespace was declared.
+    private var names: [String: XMLName] = [:]
+    /// For each open element, whether it is a property or inside of one.
+    private var open: [Bool] = []
 
     init(_ choice: MetadataChoice) { self.choice = choice }
 
     mutating func take(_ bytes: ArraySlice<UInt8>) throws(ImageError) {
         if choice.keepsAll(of: .xmp) { return }
-        for byte in bytes {
+        var rest = bytes
+        while let byte = rest.popFirst() {
             switch state {
-            case .text: if byte == UInt8(ascii: "<") { (state, word, words) = (.tag, [], []) }
+            case .text:
+                guard byte != UInt8(ascii: "<") else {
+                    (state, word, words) = (.tag, [], [])
+                    continue
+                }
+                rest = rest[(rest.firstIndex(of: UInt8(ascii: "<")) ?? rest.endIndex)...]
             case .skipped: if byte == UInt8(ascii: ">") { state = .text }
             case .value(let quote):
                 if byte != quote {
                     value.append(byte)
                     continue
                 }
-                if let name = words.last, name.hasPrefix("xmlns:") { namespaces[String(name.dropFirst(6))] = String(decoding: value, as: UTF8.self) }
+                if let name = words.last, name.hasPrefix("xmlns:") {
+                    let (prefix, namespace) = (String(name.dropFirst(6)), String(decoding: value, as: UTF8.self))
+                    if namespaces.updateValue(namespace, forKey: prefix) != namespace { names = [:] }
+                }
                 state = .tag
             case .tag:
                 switch byte {
@@ -66,21 +77,23 @@ struct XMPJudge {
             words[words.count - 1].removeLast()
             name = words[0]
         }
-        let outer = open.last ?? (false, false)
+        let isInside = open.last ?? false
         let element = property(name)
-        if let element, !outer.isWhole { try check(element, isInside: outer.isInside) }
-        let isWhole = outer.isWhole || element.map(choice.keepsWhole) ?? false
+        if let element { try check(element, isInside: isInside) }
         for word in words.dropFirst() {
-            if !isWhole, let attribute = property(word) { try check(attribute, isInside: outer.isInside || element != nil) }
+            if let attribute = property(word) { try check(attribute, isInside: isInside || element != nil) }
         }
-        if !isEmpty { open.append((isWhole, outer.isInside || element != nil)) }
+        if !isEmpty { open.append(isInside || element != nil) }
     }
 
     /// A name, where it is one of a property and not of RDF's, XML's or the wrapper's.
-    private func property(_ text: String) -> XMLName? {
+    private mutating func property(_ text: String) -> XMLName? {
+        if let name = names[text] { return name }
         let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
         guard parts.count == 2, !["xmlns", "xml", "rdf", "x"].contains(parts[0]) else { return nil }
-        return XMLName(namespace: namespaces[parts[0]] ?? "", local: parts[1], prefix: parts[0])
+        let name = XMLName(namespace: namespaces[parts[0]] ?? "", local: parts[1], prefix: parts[0])
+        names[text] = name
+        return name
     }
 
     private func check(_ name: XMLName, isInside: Bool) throws(ImageError) {

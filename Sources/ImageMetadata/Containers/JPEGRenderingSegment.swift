@@ -24,7 +24,7 @@ enum JPEGRenderingSegment {
         // Conditioning of arithmetic coding: class and place, and a value.
         case 0xcc: return isFilled { at in byte(at) & 0xec == 0 ? 2 : nil } && payload.count <= 16
         // Scans: how many components, 2 bytes for each, 3 more.
-        case 0xda: return payload.count >= 6 && payload.count == 4 + 2 * byte(0)
+        case 0xda: return (6...12).contains(payload.count) && payload.count == 4 + 2 * byte(0)
         // Quantisation tables: precision and place, 64 values.
         case 0xdb: return isFilled { at in byte(at) & 0xec == 0 ? 1 + 64 * (1 + byte(at) >> 4) : nil }
         // Lines, and the restart interval.
@@ -32,6 +32,12 @@ enum JPEGRenderingSegment {
         default: return false
         }
     }
+
+    static func isFrame(_ code: UInt8) -> Bool { (0xc0...0xcf).contains(code) && ![0xc4, 0xc8, 0xcc].contains(code) }
+
+    /// The names of the components, of segments that are exact.
+    static func components(ofFrame payload: [UInt8]) -> [UInt8] { stride(from: 6, to: payload.count, by: 3).map { payload[$0] } }
+    static func components(ofScan payload: [UInt8]) -> [UInt8] { stride(from: 1, to: payload.count - 3, by: 2).map { payload[$0] } }
 
     /// For messages.
     static func name(_ code: UInt8) -> String {

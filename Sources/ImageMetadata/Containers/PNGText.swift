@@ -77,7 +77,8 @@ package struct PNGText {
 
     /// The container that the keyword of a raw profile names; nil for other texts.
     static func rawProfileContainer(_ keyword: String) -> MetadataGroup? {
-        guard keyword.hasPrefix(rawProfilePrefix) else { return nil }
+        // Readers take no heed of capitals.
+        guard keyword.lowercased().hasPrefix(rawProfilePrefix.lowercased()) else { return nil }
         return switch keyword.dropFirst(rawProfilePrefix.count).lowercased() {
         case "exif", "app1": .exif
         case "xmp": .xmp
@@ -89,18 +90,25 @@ package struct PNGText {
 
     /// A name, a length, and bytes in hexadecimal; nil for what is not such a text.
     package var rawProfile: RawProfile? {
-        guard keyword.hasPrefix(Self.rawProfilePrefix) else { return nil }
+        guard Self.rawProfileContainer(keyword) != nil else { return nil }
         let lines = text.drop { $0 == 0x0a }.split(separator: 0x0a, maxSplits: 2, omittingEmptySubsequences: true)
-        guard lines.count == 3, let count = Int(String(latin1: lines[1]).filter { $0 != " " }) else { return nil }
+        guard lines.count == 3, lines[1].count <= 20, let count = Int(String(latin1: lines[1]).filter { $0 != " " }), count <= lines[2].count else { return nil }
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(count)
         var high: UInt8?
         for character in lines[2] {
-            guard let digit = Character(Unicode.Scalar(character)).hexDigitValue else { continue }
+            let digit: UInt8
+            switch character {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = character - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = character - UInt8(ascii: "a") + 10
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = character - UInt8(ascii: "A") + 10
+            default: continue
+            }
             if let first = high {
-                bytes.append(first << 4 | UInt8(digit))
+                bytes.append(first << 4 | digit)
                 high = nil
             } else {
-                high = UInt8(digit)
+                high = digit
             }
         }
         guard bytes.count == count else { return nil }
@@ -123,6 +131,21 @@ package struct PNGText {
             text += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
         }
         return text + [0x0a]
+    }
+
+    /// tEXt, or iTXt where Latin-1 does not hold it, of a keyword and a text in UTF-8; nil where PNG has no such keyword.
+    package static func chunk(keyword: [UInt8], text bytes: ArraySlice<UInt8>) -> (type: StaticString, payload: [UInt8])? {
+        guard let keyword = String(validating: keyword, as: UTF8.self)?.latin1, let text = String(validating: bytes, as: UTF8.self),
+            isKeyword(keyword), !text.utf8.contains(0)
+        else { return nil }
+        if let latin1 = text.latin1 { return ("tEXt", keyword + [0] + latin1) }
+        return ("iTXt", internationalChunk(keyword, Array(text.utf8)))
+    }
+
+    /// 1...79 printable characters, without spaces at the ends or two together: 11.3.3.2.
+    private static func isKeyword(_ keyword: [UInt8]) -> Bool {
+        (1...79).contains(keyword.count) && keyword.allSatisfy { (0x20...0x7e).contains($0) || $0 >= 0xa1 }
+            && keyword.first != 0x20 && keyword.last != 0x20 && keyword.firstPlace(of: [0x20, 0x20]) == nil
     }
 
     /// An iTXt that is not compressed, without language and translated keyword.

@@ -3,8 +3,8 @@ import ImageCore
 
 /// zlib's format (RFC 1950), which PNG compresses text and profiles with.
 package enum Zlib {
-    /// What `bytes` become, `limitBytes` and a block of 16 KiB more at most; `isWhole` when that is all of it.
-    package static func inflated(_ bytes: ArraySlice<UInt8>, limitBytes: UInt64) throws(ImageError) -> (bytes: [UInt8], isWhole: Bool) {
+    /// What `bytes` become, `limitBytes` and a block of 16 KiB more at most; `isWhole` when that is all of it, made of the first `takenCount`.
+    package static func inflated(_ bytes: ArraySlice<UInt8>, limitBytes: UInt64) throws(ImageError) -> (bytes: [UInt8], isWhole: Bool, takenCount: Int) {
         var stream = z_stream()
         guard inflateInit_(&stream, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { throw .outOfMemory }
         defer { inflateEnd(&stream) }
@@ -24,7 +24,7 @@ package enum Zlib {
                 if code != Z_OK || UInt64(output.count) > limitBytes { return code }
             }
         }
-        return (output, code == Z_STREAM_END)
+        return (output, code == Z_STREAM_END, input.count - Int(stream.avail_in))
     }
 
     /// The CRC-32 of a PNG's chunk, going on from `before`.

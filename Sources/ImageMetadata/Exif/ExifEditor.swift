@@ -8,7 +8,7 @@ import ImageCore
 struct ExifEditor {
     private let tiff: TIFFBlock
     private let choice: MetadataChoice
-    private var directories: [ExifDirectory: Fields] = [:]
+    private var directories: [Fields?] = Array(repeating: nil, count: ExifDirectory.allCases.count)
     /// Where directories and values lie.
     private var taken: [Range<Int>] = []
 
@@ -36,7 +36,7 @@ struct ExifEditor {
             let orientation = choice.keeps(.orientation, in: .exif) ? Exif.orientation(of: block) ?? 1 : 1
             return .malformed(rest: orientation == 1 ? nil : Exif.block(orientation: orientation))
         }
-        if editor.directories.values.allSatisfy({ $0.entries.isEmpty }) { return .nothing }
+        if editor.directories.allSatisfy({ $0?.entries.isEmpty ?? true }) { return .nothing }
         return .kept(editor.hasMakerNote ? editor.inPlace() : editor.anew())
     }
 
@@ -55,15 +55,16 @@ struct ExifEditor {
         guard let first = tiff.firstDirectory, let primary = entries(at: first) else { return false }
         taken = [Self.extent(primary, at: first)]
         keep(primary, .primary, at: first)
-        func place(of tag: Int, in entries: [TIFFBlock.Entry]) -> Int? { entries.first { $0.tag == tag }.flatMap(tiff.value) }
         func isFree(_ range: Range<Int>) -> Bool { !taken.contains { $0.overlaps(range) } }
         // A pointer to nowhere is a directory that is not there.
         var waiting: [(ExifDirectory, [TIFFBlock.Entry])] = [(.primary, primary)]
+        var seen: [ExifDirectory] = []
         while let (directory, entries) = waiting.popLast() {
             for entry in entries {
-                guard let next = directory.next(tag: entry.tag), directories[next] == nil, let at = tiff.value(entry),
-                    let inner = self.entries(at: at)
-                else { continue }
+                // The first of each kind: a block may claim thousands.
+                guard let next = directory.next(tag: entry.tag), !seen.contains(next) else { continue }
+                seen.append(next)
+                guard let at = tiff.value(entry), let inner = self.entries(at: at) else { continue }
                 guard isFree(Self.extent(inner, at: at)) else { return false }
                 taken.append(Self.extent(inner, at: at))
                 keep(inner, next, at: at)
@@ -76,17 +77,26 @@ struct ExifEditor {
             keep(second, .thumbnail, at: at)
         }
         // Nor do values lie over directories.
-        let values = directories.values.flatMap(\.entries).compactMap(tiff.outerBytes)
+        let values = directories.flatMap { $0?.entries ?? [] }.compactMap(tiff.outerBytes)
         // Nor over one another, but for a few bytes: a block would become many times as long.
-        guard values.reduce(0, { $0 + $1.count }) <= tiff.bytes.count + Self.sharedBytes else { return false }
+        guard values.reduce(0, { $0 + $1.count }) <= Self.distinctBytes(values) + Self.sharedBytes else { return false }
         if values.contains(where: { value in value.lowerBound < 8 || taken.contains { $0.overlaps(value) } }) { return false }
         taken += values
         return true
     }
 
+    private static func distinctBytes(_ ranges: [Range<Int>]) -> Int {
+        var (count, end) = (0, 0)
+        for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            count += max(0, range.upperBound - max(end, range.lowerBound))
+            end = max(end, range.upperBound)
+        }
+        return count
+    }
+
     /// All fields of a directory; nil where it is cut.
     private func entries(at: Int) -> [TIFFBlock.Entry]? {
-        guard at >= 8, let count = tiff.number(at: at, byteCount: 2) else { return nil }
+        guard at >= 8, let count = tiff.number(at: at, byteCount: 2), at + 2 + 12 * count <= tiff.bytes.count else { return nil }
         let entries = tiff.entries(at: at)
         return entries.count == count ? entries : nil
     }
@@ -94,27 +104,30 @@ struct ExifEditor {
     private static func extent(_ entries: [TIFFBlock.Entry], at: Int) -> Range<Int> { at..<at + 2 + 12 * entries.count }
 
     private mutating func keep(_ entries: [TIFFBlock.Entry], _ directory: ExifDirectory, at: Int) {
-        var seen: Set<Int> = []
-        let kept = entries.filter { entry in
-            directory.next(tag: entry.tag) == nil && choice.keepsField(tag: entry.tag, in: directory) && tiff.bytesOfValue(entry) != nil
-                && !saysNothing(entry, directory) && seen.insert(entry.tag).inserted
+        var kept: [TIFFBlock.Entry] = []
+        for entry in entries where directory.next(tag: entry.tag) == nil && choice.keepsField(tag: entry.tag, in: directory) && tiff.bytesOfValue(entry) != nil {
+            // Sorted by their tags in sound blocks, which makes this short.
+            if saysNothing(entry, directory) || (kept.last.map { $0.tag >= entry.tag } ?? false && kept.contains { $0.tag == entry.tag }) { continue }
+            kept.append(entry)
         }
-        directories[directory] = Fields(at: at, entries: kept)
+        directories[directory.index] = Fields(at: at, entries: kept)
     }
 
     /// An orientation alone is worth a block when it is one, and not 1.
     private func saysNothing(_ entry: TIFFBlock.Entry, _ directory: ExifDirectory) -> Bool {
-        guard directory == .primary, entry.tag == ExifTag.orientation, !choice.keeps(.exif) else { return false }
-        return !(2...8).contains(tiff.value(entry) ?? 0)
+        guard directory == .primary, entry.tag == ExifTag.orientation else { return false }
+        // What is no orientation is a place to hide in.
+        guard entry.type == TIFFBlock.short, entry.count == 1, let value = tiff.value(entry), (1...8).contains(value) else { return true }
+        return value == 1 && !choice.keeps(.exif)
     }
 
-    private var hasMakerNote: Bool { directories[.exif]?.entries.contains { $0.tag == ExifTag.makerNote } ?? false }
+    private var hasMakerNote: Bool { directories[ExifDirectory.exif.index]?.entries.contains { $0.tag == ExifTag.makerNote } ?? false }
 
     // MARK: Writing
 
     /// Where the picture of the thumbnail lies, whole.
     private var thumbnail: Range<Int>? {
-        let entries = directories[.thumbnail]?.entries ?? []
+        let entries = directories[ExifDirectory.thumbnail.index]?.entries ?? []
         func value(_ tag: Int) -> Int? { entries.first { $0.tag == tag }.flatMap(tiff.value) }
         guard let at = value(ExifTag.thumbnailOffset), let count = value(ExifTag.thumbnailByteCount), at >= 8, count > 0,
             at <= tiff.bytes.count - count, !taken.contains(where: { $0.overlaps(at..<at + count) })
@@ -133,7 +146,7 @@ struct ExifEditor {
         func patch(_ value: Int, at: Int) { block.replaceSubrange(at..<at + 4, with: tiff.encoded(value, byteCount: 4)) }
         /// Writes a directory; where the number of the one behind it stands, and those of the directories that it leads to.
         func write(_ directory: ExifDirectory, pointers: [Int] = []) -> (link: Int, pointers: [Int: Int]) {
-            var entries = directories[directory]?.entries ?? []
+            var entries = directories[directory.index]?.entries ?? []
             if directory == .thumbnail { entries.removeAll { [ExifTag.thumbnailOffset, ExifTag.thumbnailByteCount].contains($0.tag) || !Self.isOfJPEG($0.tag) } }
             var added = pointers.map { (tag: $0, value: 0) }
             if directory == .thumbnail, let picture { added += [(ExifTag.thumbnailOffset, 0), (ExifTag.thumbnailByteCount, picture.count)] }
@@ -169,7 +182,7 @@ struct ExifEditor {
             }
             return (link, places)
         }
-        func has(_ directory: ExifDirectory) -> Bool { directories[directory]?.entries.isEmpty == false }
+        func has(_ directory: ExifDirectory) -> Bool { directories[directory.index]?.entries.isEmpty == false }
         let hasExif = has(.exif) || has(.interoperability)
         append(8, byteCount: 4)
         let primary = write(.primary, pointers: (hasExif ? [0x8769] : []) + (has(.gps) ? [0x8825] : []))
@@ -208,12 +221,13 @@ struct ExifEditor {
         }
         copy(0..<8, to: 0)
         let picture = cleanThumbnail
-        for (directory, fields) in directories where directory != .thumbnail || picture != nil {
+        for directory in ExifDirectory.allCases where directory != .thumbnail || picture != nil {
+            guard let fields = directories[directory.index] else { continue }
             var entries = fields.entries
             if directory == .thumbnail { entries.removeAll { !Self.isOfJPEG($0.tag) && ![ExifTag.thumbnailOffset, ExifTag.thumbnailByteCount].contains($0.tag) } }
             // The fields that lead on stay, for the directories that have something.
             entries += tiff.entries(at: fields.at).filter { entry in
-                directory.next(tag: entry.tag).flatMap { directories[$0] }.map { $0.at == tiff.value(entry) && hasFields(behind: $0) } ?? false
+                directory.next(tag: entry.tag).flatMap { directories[$0.index] }.map { $0.at == tiff.value(entry) && hasFields(behind: $0) } ?? false
             }
             edited.setNumber(entries.count, at: fields.at, byteCount: 2)
             for (i, entry) in entries.sorted(by: { $0.tag < $1.tag }).enumerated() {
@@ -226,10 +240,12 @@ struct ExifEditor {
                 } else {
                     copy(value, to: place + 8)
                 }
-                if directory == .thumbnail && entry.tag == ExifTag.thumbnailByteCount, let picture { edited.setNumber(picture.count, at: place + 8, byteCount: 4) }
+                if directory == .thumbnail && entry.tag == ExifTag.thumbnailByteCount, let picture {
+                    edited.setValue(picture.count, TIFFBlock.Entry(tag: entry.tag, type: entry.type, count: entry.count, at: place))
+                }
             }
             let link = fields.at + 2 + 12 * entries.count
-            if directory == .primary, picture != nil, let second = directories[.thumbnail] { edited.setNumber(second.at, at: link, byteCount: 4) }
+            if directory == .primary, picture != nil, let second = directories[ExifDirectory.thumbnail.index] { edited.setNumber(second.at, at: link, byteCount: 4) }
             end = max(end, min(link + 4, tiff.bytes.count))
         }
         if let picture, let place = thumbnail?.lowerBound {
@@ -241,7 +257,7 @@ struct ExifEditor {
 
     /// Whether something stays in a directory, or in the one that it leads to.
     private func hasFields(behind fields: Fields) -> Bool {
-        !fields.entries.isEmpty || (fields.at == directories[.exif]?.at && directories[.interoperability]?.entries.isEmpty == false)
+        !fields.entries.isEmpty || (fields.at == directories[ExifDirectory.exif.index]?.at && directories[ExifDirectory.interoperability.index]?.entries.isEmpty == false)
     }
 }
 

@@ -41,3 +41,22 @@ enum JPEGThumbnail {
         return nil
     }
 }
+
+/// The thumbnail of a JFXX segment: JFIF 1.02.
+enum JFIFExtension {
+    private static let headBytes = 6
+
+    /// The payload without metadata of the thumbnail's own; nil for what is none.
+    static func stripped(_ payload: [UInt8]) -> [UInt8]? {
+        guard payload.count > headBytes + 2 else { return nil }
+        func samples(_ palette: Int, _ channels: Int) -> [UInt8]? {
+            payload.count == headBytes + 2 + palette + channels * Int(payload[6]) * Int(payload[7]) ? payload : nil
+        }
+        return switch payload[5] {
+        case 0x10: JPEGThumbnail.stripped(payload[headBytes...]).map { payload[..<headBytes] + $0 }
+        case 0x11: samples(768, 1)
+        case 0x13: samples(0, 3)
+        default: nil
+        }
+    }
+}

@@ -45,7 +45,9 @@ package struct IPTCBlock {
         let block = IPTCBlock(bytes)
         guard block.isWhole else { return .malformed }
         func isCharset(_ dataset: Dataset) -> Bool { dataset.record == 1 && dataset.number == 90 }
-        var kept = block.datasets.filter { isCharset($0) || choice.keepsDataset($0.record, $0.number) }
+        // An escape sequence of ISO 2022; of several the first.
+        let charset = block.datasets.first { isCharset($0) && $0.value.count <= 8 && bytes[$0.value].first == 0x1b }
+        var kept = block.datasets.filter { isCharset($0) ? $0.range == charset?.range : choice.keepsDataset($0.record, $0.number) }
         // 1:90 tells how the others are to be read, so it stays with them where that matters.
         let others = kept.filter { !isCharset($0) }
         if others.isEmpty { return .nothing }
@@ -62,7 +64,6 @@ extension MetadataGroup {
         case (2, 80), (2, 116): .copyright
         // Of creation, digitisation, release, expiration, reference and sending.
         case (2, 30), (2, 35), (2, 37), (2, 38), (2, 47), (2, 55), (2, 60), (2, 62), (2, 63), (1, 70), (1, 80): .time
-        case (2, 125), (2, 200...202): .thumbnail
         default: nil
         }
     }
@@ -70,6 +71,8 @@ extension MetadataGroup {
 
 extension MetadataChoice {
     func keepsDataset(_ record: UInt8, _ number: UInt8) -> Bool {
+        // Pictures of their own, which nobody has stripped.
+        if record == 2 && (number == 125 || (200...202).contains(number)) { return keepsUnknown }
         guard let group = MetadataGroup.group(record: record, number: number) else { return keeps(.iptc) }
         return keeps(group, in: .iptc)
     }

@@ -5,15 +5,13 @@ import ImageCore
 package struct PhotoshopResources {
     package struct Resource {
         package let id: Int
-        /// Of the whole resource and of its bytes alone, in the block.
-        let range: Range<Int>
+        /// Of its bytes, in the block.
         package let content: Range<Int>
     }
 
     package enum ID {
         package static let iptc = 0x0404
         static let resolution = 0x03ed
-        static let thumbnails = [0x0409, 0x040c]
         static let copyrightFlag = 0x040a
         static let iccProfile = 0x040f
         static let exif = [0x0422, 0x0423]
@@ -37,7 +35,7 @@ package struct PhotoshopResources {
             let start = length + 4
             guard count <= bytes.count - start else { return }
             let end = min(start + (count + 1) & ~1, bytes.count)
-            resources.append(Resource(id: Int(bytes[at + 4]) << 8 | Int(bytes[at + 5]), range: at..<end, content: start..<start + count))
+            resources.append(Resource(id: Int(bytes[at + 4]) << 8 | Int(bytes[at + 5]), content: start..<start + count))
             at = end
         }
         isWhole = at == bytes.count
@@ -80,12 +78,13 @@ extension PhotoshopResources {
             let content = Array(bytes[resource.content])
             if resource.id == ID.iptc {
                 switch IPTCBlock.edited(content, choice) {
-                case .kept(let iptc): kept += iptc == content ? Array(bytes[resource.range]) : Self.resource(id: ID.iptc, iptc)
+                case .kept(let iptc): kept += Self.resource(id: ID.iptc, iptc)
                 case .nothing: break
                 case .malformed: return .malformed
                 }
-            } else if choice.keepsResource(resource.id) {
-                kept += bytes[resource.range]
+            } else if choice.keepsResource(resource.id, byteCount: content.count) {
+                // Without its name.
+                kept += Self.resource(id: resource.id, content)
             }
         }
         return kept.isEmpty ? .nothing : .kept(kept)
@@ -94,12 +93,11 @@ extension PhotoshopResources {
 
 extension MetadataChoice {
     /// Whether one of Photoshop's image resources stays that is not IPTC.
-    func keepsResource(_ id: Int) -> Bool {
+    func keepsResource(_ id: Int, byteCount: Int) -> Bool {
         switch id {
-        case PhotoshopResources.ID.copyrightFlag: keepsNamed(.copyright)
-        case PhotoshopResources.ID.resolution: keepsNamed(.resolution)
-        case _ where PhotoshopResources.ID.thumbnails.contains(id): keepsNamed(.thumbnail)
-        // Other containers, and what only Photoshop knows.
+        case PhotoshopResources.ID.copyrightFlag: keepsNamed(.copyright) && byteCount == 1
+        case PhotoshopResources.ID.resolution: keepsNamed(.resolution) && byteCount == 16
+        // Other containers, pictures with metadata of their own, and what only Photoshop knows.
         default: keepsUnknown
         }
     }

@@ -84,7 +84,7 @@ struct PNGInspector {
     private func text(_ type: FourCC, _ bytes: [UInt8], _ picture: inout PictureDescription) throws(ImageError) {
         let text = try PNGText(type: type, bytes, limitBytes: limits.metadata)
         let container = text.flatMap { PNGText.container($0.keyword) }
-        picture.count([.xmp, .exif, .iptc, .icc].contains(container) ? container!.rawValue : "comment", bytes.count + 12)
+        picture.count([.xmp, .exif, .iptc, .icc].contains(container) ? container!.word : "comment", bytes.count + 12)
         guard let text else { return }
         if text.keyword == PNGText.xmpKeyword {
             picture.xmp = picture.xmp ?? text.text

@@ -26,23 +26,28 @@ struct JPEGHead {
     /// For each piece the bytes that go out in its place, none where it goes.
     func edited(_ editor: MetadataEditor) -> [[UInt8]] {
         let choice = editor.choice
-        var blocks: [JPEGSegmentKind: [UInt8]] = [:]
-        if !choice.keepsAll(of: .exif) { blocks[.exif] = exif.flatMap(editor.exif).map { Self.segments(0xe1, JPEGSegment.exifSignature, $0) } ?? [] }
-        if !choice.keepsAll(of: .xmp) { blocks[.xmp] = xmp(editor).map { Self.xmpSegments($0) } ?? [] }
-        if !choice.keepsUnknown {
-            blocks[.photoshop] = resources.flatMap(editor.resources).map { Self.segments(0xed, JPEGSegment.photoshopSignature, $0) } ?? []
-        }
+        // What is put together anew, if it is; not in a dictionary, which costs more than all of this.
+        var newExif: [UInt8]?, newXMP: [UInt8]?, newResources: [UInt8]?
+        if !choice.keepsAll(of: .exif) { newExif = exif.flatMap(editor.exif).map { Self.segments(0xe1, JPEGSegment.exifSignature, $0) } ?? [] }
+        if !choice.keepsAll(of: .xmp) { newXMP = xmp(editor).map { Self.xmpSegments($0) } ?? [] }
+        if !choice.keepsUnknown { newResources = resources.flatMap(editor.resources).map { Self.segments(0xed, JPEGSegment.photoshopSignature, $0) } ?? [] }
         let keepsICC = !pieces.contains { $0.kind == .icc } || editor.keepsICC(profile)
         // Of several, decoders take the last.
         let last = [JPEGSegmentKind.jfif, .adobe].compactMap { kind in pieces.lastIndex { $0.kind == kind } }
         return pieces.enumerated().map { i, piece in
-            let whole = JPEGSegment.bytes(piece.code, piece.payload)
-            guard let kind = piece.kind else { return whole }
-            // What is put together anew takes the place of the first of its segments.
-            if let block = blocks[kind] {
-                blocks[kind] = []
+            guard let kind = piece.kind else { return JPEGSegment.bytes(piece.code, piece.payload) }
+            // It takes the place of the first of its segments.
+            func taken(_ block: inout [UInt8]?) -> [UInt8]? {
+                defer { if block != nil { block = [] } }
                 return block
             }
+            let block: [UInt8]? = switch kind {
+            case .exif: taken(&newExif)
+            case .xmp: taken(&newXMP)
+            case .photoshop: taken(&newResources)
+            default: nil
+            }
+            if let block { return block }
             if (kind == .jfif || kind == .adobe) && !last.contains(i) { return [] }
             return keepsICC || kind != .icc ? Self.edited(kind, piece, choice) : []
         }
@@ -63,11 +68,12 @@ struct JPEGHead {
         case .icc: choice.keeps(.icc)
         case .mpf, .gainMap: choice.keeps(.mpf)
         case .photoshop: choice.keepsUnknown
-        case .c2pa: choice.keeps(.c2pa)
+        case .c2pa: choice.keepsC2PA
         case .comment: choice.keeps(.comment)
         case .unknown: choice.keepsUnknown
         }
         return switch kind {
+        case .jfifExtension where !choice.keepsUnknown: stays ? JFIFExtension.stripped(piece.payload).map { JPEGSegment.bytes(piece.code, $0) } ?? [] : []
         case .jfif: JPEGSegment.jfif(piece.payload, keepsDensity: choice.keepsDensity, keepsThumbnail: choice.keepsNamed(.thumbnail))
         case .adobe: JPEGSegment.bytes(piece.code, Array(piece.payload.prefix(JPEGSegment.adobeBytes)))
         default: stays ? JPEGSegment.bytes(piece.code, piece.payload) : []
@@ -95,14 +101,16 @@ struct JPEGHead {
     var exif: [UInt8]? {
         let parts = contents(.exif, JPEGSegment.exifSignature)
         guard let first = parts.first else { return nil }
-        return Self.joined([first] + parts.dropFirst().filter { !$0.starts(with: "II".utf8) && !$0.starts(with: "MM".utf8) })
+        return Self.joined([first] + parts.dropFirst().filter { !$0.starts(with: [0x49, 0x49, 42, 0]) && !$0.starts(with: [0x4d, 0x4d, 0, 42]) })
     }
 
     /// The profile, of parts that come as they are numbered, 1 to their count: ICC.1:2022, annex B.4. Nil for others.
     var profile: [UInt8]? {
         let parts = contents(.icc, JPEGSegment.iccSignature)
+        // A reader of parts wants the head of the profile in the first.
+        guard parts.count < 256, parts.first.map({ $0.count >= 42 }) ?? false else { return nil }
         let isWhole = parts.enumerated().allSatisfy { i, part in part.starts(with: [UInt8(truncatingIfNeeded: i + 1), UInt8(truncatingIfNeeded: parts.count)]) }
-        return isWhole && !parts.isEmpty ? Self.joined(parts.map { $0.dropFirst(2) }) : nil
+        return isWhole ? Self.joined(parts.map { $0.dropFirst(2) }) : nil
     }
 
     /// What stays of XMP. A part of it in further segments that cannot be joined to it goes.

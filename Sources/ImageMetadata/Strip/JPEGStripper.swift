@@ -23,7 +23,7 @@ final class JPEGStripper {
         guard try marker() == Marker(code: 0xd8, bytesBefore: 0) else { throw damaged("no start of an image") }
         try write([0xff, 0xd8])
         var head: JPEGHead? = JPEGHead()
-        var hasFrame = false
+        var components: [UInt8] = []
         while true {
             let marker = try marker()
             editor.report.remove("bytes between segments", marker.bytesBefore)
@@ -38,15 +38,18 @@ final class JPEGStripper {
                 editor.report.remove("bytes between segments", 2)
                 try fill(marker.bytesBefore + 2)
                 continue
-            case 0xc0...0xc3, 0xc5...0xc7, 0xc9...0xcb, 0xcd...0xcf: hasFrame = true
             default: break
             }
             let piece = try segment(marker)
             if piece.kind == nil && !JPEGRenderingSegment.isExact(piece.code, piece.payload) {
                 throw damaged("\(JPEGRenderingSegment.name(piece.code)) of a wrong length")
             }
+            if piece.kind == nil && JPEGRenderingSegment.isFrame(piece.code) {
+                guard components.isEmpty else { throw damaged("a second frame") }
+                components = JPEGRenderingSegment.components(ofFrame: piece.payload)
+            }
             if marker.code == 0xda {
-                guard hasFrame else { throw damaged("a scan before its frame") }
+                guard JPEGRenderingSegment.components(ofScan: piece.payload).allSatisfy(components.contains) else { throw damaged("a scan of what is in no frame") }
                 if let whole = head { try write(whole) }
                 head = nil
                 try write(piece, JPEGSegment.bytes(piece.code, piece.payload))

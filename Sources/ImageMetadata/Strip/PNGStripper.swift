@@ -5,10 +5,11 @@ final class PNGStripper {
     private let source: ByteSource
     private let sink: any ByteSink
     private let editor: MetadataEditor
-    private var hasExif = false
+    private var hasExif = false, hasXMP = false
     /// Chunks of which there is one.
     private var seen: Set<FourCC> = []
     private var depth = 0, colorType = 0, paletteCount = 0
+    private var hasFrameBehindPicture = false
     private var heldBytes = 0
 
     /// What draws, or says how: cli.md; and the bytes that such a chunk has. Decoders pass over one that is longer. The last two are
@@ -68,15 +69,25 @@ final class PNGStripper {
     private func stripRendering(_ type: FourCC, _ length: Int, _ lengths: ClosedRange<Int>) throws(ImageError) {
         let at = source.positionBytes
         let isFirst = !seen.contains(type) || Self.repeatedChunks.contains(type)
-        let isOfAnimation = type == FourCC("fcTL") || type == FourCC("fdAT")
-        if isFirst && lengths.contains(length) && fitsColors(type, length) && (!isOfAnimation || seen.contains(FourCC("acTL"))) {
-            seen.insert(type)
-            if type == FourCC("IHDR") {
-                try source.prefetch(8 + length)
-                if source.waitingCount >= 8 + length { (depth, colorType) = (Int(source.window[16]), Int(source.window[17])) }
+        if isFirst && lengths.contains(length) && fitsColors(type, length) && isInPlace(type) {
+            switch type {
+            case FourCC("IHDR"): try readHeader()
+            case FourCC("PLTE"): paletteCount = length / 3
+            case FourCC("fcTL") where seen.contains(FourCC("IDAT")): hasFrameBehindPicture = true
+            default: break
             }
-            if type == FourCC("PLTE") { paletteCount = length / 3 }
-            return try copy(type, length, isCritical: type.isCritical)
+            seen.insert(type)
+            // A small chunk whose checksum is wrong is passed over by decoders; of pixels it is damage.
+            if type.isCritical || type == FourCC("fdAT") { return try copy(type, length, isCritical: true) }
+            return try edit(type, length, type.letters, keepsAll: false) { (Self.name(type), $0) }
+        }
+        // Decoders take as many colours as indices can name, and none for grey.
+        if type == FourCC("PLTE"), isFirst, length > 0, length % 3 == 0, !seen.contains(FourCC("IDAT")) {
+            let most = colorType == 3 ? 3 << depth : 0
+            seen.insert(type)
+            paletteCount = most / 3
+            editor.report.warn("its palette has more colours than a pixel can name; they are dropped")
+            return try edit(type, length, type.letters, keepsAll: false) { most == 0 ? nil : ("PLTE", Array($0.prefix(most))) }
         }
         if type == FourCC("IEND") {
             try copyOrDrop(type, length, "data in IEND", false)
@@ -85,6 +96,37 @@ final class PNGStripper {
         if type.isCritical { throw .damaged(isFirst ? "\(type.letters) of \(length) bytes" : "a second \(type.letters)", atByte: at) }
         editor.report.warn("its \(type.letters) is malformed, or not the first, and dropped")
         try copyOrDrop(type, length, type.letters, false)
+    }
+
+    /// Of what there is one, all stands before the pixels; what belongs to further frames, behind the first's.
+    private func isInPlace(_ type: FourCC) -> Bool {
+        switch type {
+        case FourCC("IHDR"), FourCC("IDAT"), FourCC("IEND"): true
+        case FourCC("fcTL"): seen.contains(FourCC("acTL")) && (seen.contains(FourCC("IDAT")) || !seen.contains(type))
+        case FourCC("fdAT"): hasFrameBehindPicture
+        default: !seen.contains(FourCC("IDAT"))
+        }
+    }
+
+    private func readHeader() throws(ImageError) {
+        try source.prefetch(21)
+        guard source.waitingCount >= 21 else { return }
+        let header = Array(source.window[8..<21])
+        (depth, colorType) = (Int(header[8]), Int(header[9]))
+        let depths: [Int] = switch colorType {
+        case 0: [1, 2, 4, 8, 16]
+        case 3: [1, 2, 4, 8]
+        case 2, 4, 6: [8, 16]
+        default: []
+        }
+        let hasSize = header[..<4].contains { $0 != 0 } && header[4..<8].contains { $0 != 0 }
+        guard depths.contains(depth), hasSize, header[10] == 0, header[11] == 0, header[12] <= 1 else { throw .damaged("no IHDR of a PNG", atByte: source.positionBytes) }
+    }
+
+    /// The letters of a small chunk that draws.
+    private static func name(_ type: FourCC) -> StaticString {
+        let names: [StaticString] = ["tRNS", "gAMA", "cHRM", "sRGB", "cICP", "mDCV", "cLLI", "sBIT", "bKGD", "acTL", "fcTL", "mDCv", "cLLi"]
+        return names.first { FourCC($0) == type }!
     }
 
     /// Whether a chunk is as long as the kind of colours wants it: 11.2.2, 11.3.1.1, 11.3.2.2 and 11.3.4.1.
@@ -115,10 +157,13 @@ final class PNGStripper {
         case FourCC("iCCP"):
             try edit(type, length, "ICC profile", keepsAll: choice.keepsUnknown && choice.keeps(.icc)) { (bytes) throws(ImageError) in
                 guard self.seen.insert(type).inserted else { return nil }
-                return self.editor.keepsICC(try self.profile(bytes)) ? ("iCCP", bytes) : nil
+                return try self.profileChunk(bytes).map { ("iCCP", $0) }
             }
-        case FourCC("tIME"): try copyOrDrop(type, length, "tIME", choice.keepsNamed(.time))
-        case FourCC("caBX"): try copyOrDrop(type, length, "C2PA", choice.keepsNamed(.c2pa))
+        case FourCC("tIME"):
+            try edit(type, length, "tIME", keepsAll: choice.keepsUnknown && choice.keepsNamed(.time)) { bytes in
+                bytes.count == 7 && choice.keepsNamed(.time) && self.seen.insert(type).inserted ? ("tIME", bytes) : nil
+            }
+        case FourCC("caBX"): try copyOrDrop(type, length, "C2PA", choice.keepsC2PA)
         default: try copyOrDrop(type, length, type.letters, choice.keepsUnknown)
         }
     }
@@ -132,33 +177,60 @@ final class PNGStripper {
         return editor.exifChunk(bytes)
     }
 
-    private func profile(_ bytes: [UInt8]) throws(ImageError) -> [UInt8]? {
-        guard let keyword = PNGText.keyword(bytes), bytes.count > keyword.utf8Count + 2 else { return nil }
-        let profile = try Zlib.inflated(bytes[(keyword.utf8Count + 2)...], limitBytes: editor.limits.metadata)
-        return profile.isWhole ? profile.bytes : nil
+    /// An iCCP of the profile alone: its name is as free as any text, and behind its stream no decoder reads. Nil where it goes.
+    private func profileChunk(_ bytes: [UInt8]) throws(ImageError) -> [UInt8]? {
+        var stream: ArraySlice<UInt8> = []
+        var profile: [UInt8]?
+        if let name = PNGText.keyword(bytes), bytes.count > name.utf8Count + 2, bytes[name.utf8Count + 1] == 0 {
+            stream = bytes[(name.utf8Count + 2)...]
+            let plain = try Zlib.inflated(stream, limitBytes: editor.limits.metadata)
+            stream = stream.prefix(plain.takenCount)
+            if plain.isWhole { profile = plain.bytes }
+        }
+        return editor.keepsICC(profile) ? Array("ICC profile".utf8) + [0, 0] + stream : nil
     }
 
     private func text(_ type: FourCC, _ bytes: [UInt8]) throws(ImageError) -> (StaticString, [UInt8])? {
         let choice = editor.choice
         guard let keyword = PNGText.keyword(bytes)?.text else { return nil }
         let whole: (StaticString, [UInt8]) = (type == FourCC("tEXt") ? "tEXt" : type == FourCC("zTXt") ? "zTXt" : "iTXt", bytes)
-        guard let container = PNGText.container(keyword) else { return choice.keepsText(keyword) ? whole : nil }
-        // A profile in a text colours nothing.
-        if container == .icc || container == .all { return choice.keepsUnknown && choice.keeps(container) ? whole : nil }
-        // A raw profile of IPTC may bring all of Photoshop's resources.
-        if choice.keepsAll(of: container) && (container != .iptc || choice.keepsUnknown) { return whole }
-        guard choice.keepsAny(of: container), let text = try PNGText(type: type, bytes, limitBytes: editor.limits.metadata) else { return nil }
-        if keyword == PNGText.xmpKeyword { return editor.xmp(text.text).map(Self.xmpChunk) }
+        guard let container = PNGText.container(keyword) else { return try choice.keepsText(keyword) ? plain(type, bytes, whole) : nil }
+        let isRaw = PNGText.rawProfileContainer(keyword) != nil
+        // A profile in a text colours nothing, and a raw profile may hold another than it says.
+        if container == .icc || container == .all || isRaw {
+            if choice.keepsUnknown && choice.keeps(container) { return whole }
+        } else if choice.keepsAll(of: container) {
+            return whole
+        }
+        guard choice.keepsAny(of: container), container != .icc, !(container == .exif && hasExif), let text = try decoded(type, bytes) else { return nil }
+        if keyword == PNGText.xmpKeyword { return xmpChunk(text.text) }
         return switch text.rawProfile {
         case .exif(let block): exif(block).map { ("eXIf", $0) }
-        case .xmp(let packet): editor.xmp(packet).map(Self.xmpChunk)
+        case .xmp(let packet): xmpChunk(packet)
         case .iptc(let block): editor.iptc(block).map { ("tEXt", PNGText.chunk(iptc: $0)) }
         case nil: nil
         }
     }
 
-    private static func xmpChunk(_ packet: [UInt8]) -> (StaticString, [UInt8]) {
-        ("iTXt", PNGText.internationalChunk(Array(PNGText.xmpKeyword.utf8), packet))
+    private func decoded(_ type: FourCC, _ bytes: [UInt8]) throws(ImageError) -> PNGText? {
+        try PNGText(type: type, bytes, limitBytes: editor.limits.metadata) { (count) throws(ImageError) in
+            heldBytes += count
+            try editor.check(held: heldBytes)
+        }
+    }
+
+    /// A text that stays for what it is about is written anew: nothing stands behind its stream, nor beside it.
+    private func plain(_ type: FourCC, _ bytes: [UInt8], _ whole: (StaticString, [UInt8])) throws(ImageError) -> (StaticString, [UInt8])? {
+        if editor.choice.keeps(.comment) { return whole }
+        guard let text = try decoded(type, bytes), let chunk = PNGText.chunk(keyword: Array(text.keyword.utf8), text: text.text.prefix { $0 != 0 }) else { return nil }
+        return (chunk.type, chunk.payload)
+    }
+
+    /// The first packet counts.
+    private func xmpChunk(_ packet: [UInt8]) -> (StaticString, [UInt8])? {
+        if hasXMP { return nil }
+        hasXMP = true
+        return editor.xmp(packet).map { ("iTXt", PNGText.internationalChunk(Array(PNGText.xmpKeyword.utf8), $0)) }
     }
 
     // MARK: Chunks
@@ -172,7 +244,7 @@ final class PNGStripper {
         var bytes: [UInt8] = []
         let isSound = try read(type, length) { bytes.append(contentsOf: $0) }
         guard isSound, let new = try edited(bytes) else { return editor.report.remove(name, length + 12) }
-        guard new.1 != bytes else { return try write(new.0, bytes) }
+        guard new.1 != bytes || FourCC(new.0) != type else { return try write(new.0, bytes) }
         editor.report.replace(name, length, by: new.1.count)
         try write(new.0, new.1)
     }
@@ -252,7 +324,7 @@ extension PNGText {
     static func container(_ keyword: String) -> MetadataGroup? {
         if keyword == xmpKeyword { return .xmp }
         // As ImageMagick writes fields one by one.
-        if keyword.hasPrefix("exif:") { return .exif }
+        if keyword.lowercased().hasPrefix("exif:") { return .exif }
         return rawProfileContainer(keyword)
     }
 }
@@ -269,10 +341,11 @@ extension MetadataChoice {
 
     /// Whether a text that carries no other container stays: PNG specification, 3rd edition, 11.3.3.1.
     func keepsText(_ keyword: String) -> Bool {
-        switch keyword {
-        case "Copyright", "Author": keeps(.copyright, in: .comment)
-        case "Creation Time", "date:create", "date:modify", "date:timestamp": keeps(.time, in: .comment)
-        default: keyword.lowercased().contains("gps") ? keeps(.gps, in: .comment) : keeps(.comment)
-        }
+        let lowered = keyword.lowercased()
+        // ImageMagick's date:create among them.
+        if lowered.contains("time") || lowered.contains("date") { return keeps(.time, in: .comment) }
+        if lowered == "copyright" || lowered == "author" { return keeps(.copyright, in: .comment) }
+        if ["gps", "geo:", "latitude", "longitude"].contains(where: lowered.contains) { return keeps(.gps, in: .comment) }
+        return keeps(.comment)
     }
 }

@@ -7,9 +7,13 @@ public struct StripReport: Sendable {
     /// Whether the new file differs from the old one.
     public private(set) var isChanged = false
 
+    private static let mostNames = 64
+
     mutating func remove(_ name: String, _ byteCount: some BinaryInteger) {
         guard byteCount > 0 else { return }
         isChanged = true
+        // Names of unknown chunks may be as many as there are chunks.
+        let name = removed.count < Self.mostNames ? name : "other chunks"
         if let i = removed.firstIndex(where: { $0.name == name }) {
             removed[i].byteCount += UInt64(byteCount)
         } else {

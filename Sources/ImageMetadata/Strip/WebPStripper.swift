@@ -54,6 +54,7 @@ final class WebPStripper {
         var pieces: [Piece] = []
         for chunk in try chunks(12..<end) { pieces += try stripped(chunk) }
         guard hasPixels else { throw .damaged("no picture in it") }
+        if flags != stated { editor.report.replace("flags", 1, by: 1) }
         if let canvas { pieces.insert(.bytes(Array("VP8X".utf8) + [10, 0, 0, 0, flags, 0, 0, 0] + canvas), at: 0) }
         try write(pieces)
         // What follows lies behind the end that RIFF states.
@@ -82,6 +83,7 @@ final class WebPStripper {
             guard isFirst, seen.count == 1, chunk.length >= 10, let bytes = source.peek(at: chunk.contentAt, count: 10) else { throw Self.damaged("VP8X", chunk) }
             (canvas, stated) = (Array(bytes[4...]), bytes[0])
             flags = stated & (Flag.animation | Flag.alpha)
+            if bytes[1..<4].contains(where: { $0 != 0 }) { editor.report.remove("data in VP8X", 3) }
             if chunk.length > 10 { editor.report.remove("data in VP8X", chunk.end - chunk.contentAt - 10) }
             return []
         case FourCC("VP8 ") where !isAnimation && !hasPixels, FourCC("VP8L") where !isAnimation && !hasPixels:
@@ -100,13 +102,14 @@ final class WebPStripper {
             }
             guard isFirst || editor.choice.keepsEverything else { break }
             return try metadata(chunk)
-        case FourCC("C2PA") where editor.choice.keepsNamed(.c2pa): return copied(chunk)
+        case FourCC("C2PA") where editor.choice.keepsC2PA: return copied(chunk)
         default: if editor.choice.keepsUnknown && !Self.drawing.contains(chunk.type) { return copied(chunk) }
         }
         editor.report.remove(chunk.type == FourCC("ICCP") ? "ICC profile" : Self.name(chunk.type), chunk.end - chunk.at)
         return []
     }
 
+    private static let known = drawing.union([FourCC("VP8X"), FourCC("ICCP"), FourCC("EXIF"), FourCC("XMP ")])
     private static let drawing: Set = [FourCC("VP8 "), FourCC("VP8L"), FourCC("ALPH"), FourCC("ANIM"), FourCC("ANMF")]
 
     private func metadata(_ chunk: Chunk) throws(ImageError) -> [Piece] {
@@ -141,11 +144,14 @@ final class WebPStripper {
             chunks.append(chunk)
             at = chunk.end
         }
+        if at < range.upperBound { editor.report.remove("bytes behind the last chunk", range.upperBound - at) }
         return chunks
     }
 
     private func copied(_ chunk: Chunk) -> [Piece] {
         let padding: [Piece] = chunk.length % 2 == 1 ? [.bytes([0])] : []
+        // A reader passes over it; some files end without it.
+        if !padding.isEmpty, source.peek(at: chunk.end - 1, count: 1) != [0] { editor.report.replace("padding", 1, by: 1) }
         return [.copy(at: chunk.at, count: 8 + chunk.length)] + padding
     }
 
@@ -158,7 +164,7 @@ final class WebPStripper {
             switch inner.type {
             case FourCC("ALPH") where !hasAlpha && !hasPixels: hasAlpha = true
             case FourCC("VP8 ") where !hasPixels, FourCC("VP8L") where !hasPixels: hasPixels = true
-            case _ where editor.choice.keepsUnknown && !Self.drawing.contains(inner.type): break
+            case _ where editor.choice.keepsUnknown && !Self.known.contains(inner.type): break
             default:
                 editor.report.remove(Self.name(inner.type), inner.end - inner.at)
                 continue

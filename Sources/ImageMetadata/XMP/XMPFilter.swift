@@ -19,81 +19,123 @@ enum XMPFilter {
             let attributes = description.attributes.filter { attribute in
                 attribute.name.namespace != XMPTree.rdf && attribute.name.namespace != xml && choice.keepsProperty(attribute.name)
             }
-            let elements = description.elements.filter { choice.keepsProperty($0.name) }.map { cleaned($0, choice, inSpecific: false) }
+            let elements = description.elements.filter { choice.keepsProperty($0.name) }.map { cleaned($0, choice) }
             guard !attributes.isEmpty || !elements.isEmpty else { continue }
             kept.append(XMLElement(name: description.name, attributes: attributes, children: elements.map { .element($0) }))
         }
         if kept.isEmpty { return .nothing }
-        return .kept(XMPWriter.packet(kept))
+        return .kept(XMPWriter.packet(kept, keepsPrefixes: choice.keeps(.xmp)))
     }
 
     static let xml = "http://www.w3.org/XML/1998/namespace"
 
     /// An element without what in it goes, however deep: a place in a list of places has its position.
-    private static func cleaned(_ element: XMLElement, _ choice: MetadataChoice, inSpecific: Bool) -> XMLElement {
-        if inSpecific || choice.keepsWhole(element.name) { return element }
+    private static func cleaned(_ element: XMLElement, _ choice: MetadataChoice) -> XMLElement {
         var result = element
-        result.attributes.removeAll { !choice.keepsInside($0.name) }
+        result.attributes.removeAll { !choice.keepsInside($0.name) || ($0.value.hasPrefix("geo:") && choice.dropped.contains(.gps)) }
         result.children = element.children.compactMap { node in
-            guard case .element(let inner) = node else { return node }
-            return choice.keepsInside(inner.name) ? .element(cleaned(inner, choice, inSpecific: false)) : nil
+            switch node {
+            case .element(let inner): choice.keepsInside(inner.name) ? .element(cleaned(inner, choice)) : nil
+            // RFC 5870.
+            case .text(let text): text.trimmed.hasPrefix("geo:") && choice.dropped.contains(.gps) ? nil : node
+            }
         }
         return result
     }
 }
 
-extension MetadataGroup {
-    /// What a property is about; nil where it is nothing that has a name here.
-    static func group(property name: XMLName) -> MetadataGroup? {
-        if positionSchemas.contains(where: name.namespace.hasPrefix) { return .gps }
-        switch (name.namespace, name.local) {
-        case ("http://purl.org/dc/elements/1.1/", "rights"), ("http://purl.org/dc/elements/1.1/", "creator"): return .copyright
-        case ("http://ns.adobe.com/xap/1.0/rights/", _): return .copyright
-        case ("http://ns.adobe.com/tiff/1.0/", "Orientation"): return .orientation
+/// What a property of XMP is about, by its name.
+struct XMPSubject: Equatable, Sendable {
+    /// Nil where it is nothing that has a name here.
+    let group: MetadataGroup?
+    /// All that it is about.
+    let subjects: MetadataGroups
+    /// A file of its own in base 64, with metadata that nobody has stripped.
+    let isEmbedded: Bool
+
+    init(namespace: String, local: String) {
+        isEmbedded = Self.embeddedSchemas.contains(namespace) || (namespace == "http://ns.adobe.com/xap/1.0/" && local == "Thumbnails")
+        let words = Self.words(local)
+        var subjects: MetadataGroups = []
+        if Self.isPosition(namespace, local.lowercased(), words) { subjects.insert(.gps) }
+        if Self.isTime(words) { subjects.insert(.time) }
+        group = Self.group(namespace, local) ?? (subjects.contains(.gps) ? .gps : subjects.contains(.time) ? .time : nil)
+        if let group { subjects.insert(group) }
+        self.subjects = subjects
+    }
+
+    private static func group(_ namespace: String, _ local: String) -> MetadataGroup? {
+        switch (namespace, local) {
+        case ("http://purl.org/dc/elements/1.1/", "rights"), ("http://purl.org/dc/elements/1.1/", "creator"): .copyright
+        case ("http://ns.adobe.com/xap/1.0/rights/", _): .copyright
+        case ("http://ns.adobe.com/tiff/1.0/", "Orientation"): .orientation
         case ("http://ns.adobe.com/tiff/1.0/", "XResolution"), ("http://ns.adobe.com/tiff/1.0/", "YResolution"),
-            ("http://ns.adobe.com/tiff/1.0/", "ResolutionUnit"): return .resolution
-        case ("http://ns.adobe.com/exif/1.0/", "MakerNote"): return .makernote
-        case ("http://ns.adobe.com/xap/1.0/", "Thumbnails"): return .thumbnail
-        case ("http://purl.org/dc/terms/", "provenance"): return .c2pa
+            ("http://ns.adobe.com/tiff/1.0/", "ResolutionUnit"): .resolution
+        case ("http://ns.adobe.com/exif/1.0/", "MakerNote"): .makernote
+        case ("http://purl.org/dc/terms/", "provenance"): .c2pa
         case ("http://ns.adobe.com/hdr-gain-map/1.0/", _), ("http://ns.google.com/photos/1.0/container/", _), ("http://ns.google.com/photos/1.0/container/item/", _):
-            return .mpf
-        case ("http://ns.google.com/photos/1.0/camera/", let local) where local.hasPrefix("MotionPhoto") || local.hasPrefix("MicroVideo"): return .mpf
-        default: return group(local: name.local)
+            .mpf
+        case ("http://ns.google.com/photos/1.0/camera/", let local) where local.hasPrefix("MotionPhoto") || local.hasPrefix("MicroVideo"): .mpf
+        default: nil
         }
     }
 
-    /// By the name alone, for the namespaces are many: drones, phones and panoramas have their own.
-    private static func group(local: String) -> MetadataGroup? {
-        let lowered = local.lowercased()
-        if ["gps", "geo"].contains(where: lowered.hasPrefix) || positions.contains(lowered) || positionParts.contains(where: lowered.contains) { return .gps }
-        if local.contains("Date") || local == "when" || lowered.contains("timestamp") { return .time }
-        return nil
-    }
-
-    private static let positions: Set = ["lat", "lon", "long", "lng", "latlong", "latlon"]
-    private static let positionParts = ["gps", "latitude", "longitude", "longtitude", "altitude", "coordinate", "geotag", "geoloc"]
+    private static let embeddedSchemas = [
+        "http://ns.adobe.com/xap/1.0/g/img/", "http://ns.google.com/photos/1.0/image/", "http://ns.google.com/photos/1.0/audio/",
+        "http://ns.google.com/photos/1.0/depthmap/",
+    ]
 
     /// Schemas of nothing but positions: WGS 84 in RDF, GeoRSS, GML, KML.
     private static let positionSchemas = [
         "http://www.w3.org/2003/01/geo/", "http://www.georss.org/georss", "http://www.opengis.net/gml", "http://www.opengis.net/kml",
     ]
+
+    /// By the name alone, for the namespaces are many: drones, phones and panoramas have their own.
+    private static func isPosition(_ namespace: String, _ lowered: String, _ words: [String]) -> Bool {
+        if positionSchemas.contains(where: namespace.hasPrefix) || lowered.hasPrefix("geo") || lowered == "position" || lowered == "coverage" { return true }
+        if ["gps", "latitude", "lattitude", "longitude", "longtitude", "altitude", "coordinate", "geotag", "geoloc"].contains(where: lowered.contains) { return true }
+        return words.contains { ["lat", "lon", "long", "lng", "latlong", "latlon", "latlng", "wkt"].contains($0) }
+    }
+
+    private static func isTime(_ words: [String]) -> Bool {
+        // A duration.
+        if words == ["exposure", "time"] { return false }
+        return words.contains { word in
+            ["when", "created", "modified"].contains(word) || word.hasPrefix("date") || word.hasSuffix("date") || word.hasPrefix("timestamp") || word == "time"
+                || word == "timezone"
+        }
+    }
+
+    /// The words of a name that joins them with capitals, or with what is no letter; in small letters.
+    private static func words(_ name: String) -> [String] {
+        var words: [[UInt8]] = [[]]
+        var before: UInt8 = 0
+        for byte in name.utf8 {
+            let isCapital = (0x41...0x5a).contains(byte), isLetter = (0x61...0x7a).contains(byte | 0x20) || byte >= 0x80
+            if !isLetter || (isCapital && !(0x41...0x5a).contains(before)) { words.append([]) }
+            // The last of several capitals begins the next word: "GPSTime".
+            if !isCapital && isLetter && (0x41...0x5a).contains(before), let last = words.last, last.count > 1 {
+                words[words.count - 1].removeLast()
+                words.append([before | 0x20])
+            }
+            if isLetter { words[words.count - 1].append(isCapital ? byte | 0x20 : byte) }
+            before = byte
+        }
+        return words.filter { !$0.isEmpty }.map { String(decoding: $0, as: UTF8.self) }
+    }
 }
 
 extension MetadataChoice {
     /// Whether a property of the picture stays.
     func keepsProperty(_ name: XMLName) -> Bool {
-        // A maker's note, and what is of another container, goes with that.
+        // What is of another container goes with that.
         if name.namespace == "http://ns.adobe.com/xmp/note/" { return false }
-        guard let group = MetadataGroup.group(property: name) else { return keeps(.xmp) }
+        let subject = name.subject
+        guard keepsSubjects(subject.subjects), !subject.isEmbedded || keepsUnknown else { return false }
+        guard let group = subject.group else { return keeps(.xmp) }
         return group == .makernote ? keeps(.makernote, in: .xmp) && !dropped.contains(.gps) : keeps(group, in: .xmp)
     }
 
-    /// Whether a property stays with all that is in it, because it is what is to be kept.
-    func keepsWhole(_ name: XMLName) -> Bool { MetadataGroup.group(property: name).map(kept.contains) ?? false }
-
     /// Whether what is inside of a property that stays may stay: all but what is dropped by its name.
-    func keepsInside(_ name: XMLName) -> Bool {
-        guard let group = MetadataGroup.group(property: name) else { return true }
-        return !dropped.contains(group) || kept.contains(group)
-    }
+    func keepsInside(_ name: XMLName) -> Bool { keepsSubjects(name.subject.subjects) && (!name.subject.isEmbedded || keepsUnknown) }
 }

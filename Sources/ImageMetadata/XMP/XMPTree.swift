@@ -1,18 +1,20 @@
 import CExpat
 
 /// A name of XML in its namespace.
-package struct XMLName: Hashable, Sendable {
+package struct XMLName: Equatable, Sendable {
     package let namespace: String
     package let local: String
     /// As the packet has it; for writing.
     let prefix: String
+    /// Found once for a name, of which a packet has few, many times.
+    let subject: XMPSubject
+
+    init(namespace: String, local: String, prefix: String) {
+        (self.namespace, self.local, self.prefix) = (namespace, local, prefix)
+        subject = XMPSubject(namespace: namespace, local: local)
+    }
 
     package static func == (a: XMLName, b: XMLName) -> Bool { a.namespace == b.namespace && a.local == b.local }
-
-    package func hash(into hasher: inout Hasher) {
-        hasher.combine(namespace)
-        hasher.combine(local)
-    }
 }
 
 /// An element of XML.
@@ -41,8 +43,9 @@ package struct XMLElement: Sendable {
 package enum XMPTree {
     package static let rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
-    /// Deeper is no XMP that anybody writes.
+    /// Deeper, or of more elements and attributes, is no XMP that anybody writes; a tree takes a hundred times the bytes of its text.
     private static let mostDepth = 100
+    private static let mostNodes = 1 << 17
 
     private final class Builder {
         let parser: XML_Parser
@@ -51,6 +54,7 @@ package enum XMPTree {
         var text = ""
         var root: XMLElement?
         var isRefused = false
+        var nodeCount = 0
         /// Those that were met: a packet has few, many times.
         private var names: [String: XMLName] = [:]
 
@@ -83,11 +87,11 @@ package enum XMPTree {
 
     /// The descriptions in the packet's rdf:RDF, whose attributes and elements are its properties; nil for what is no XMP.
     package static func descriptions(in packet: [UInt8]) -> [XMLElement]? {
-        guard let root = root(of: packet), let rdf = root.name == name("RDF") ? root : root.elements.first(where: { $0.name == name("RDF") }) else { return nil }
-        return rdf.elements.filter { $0.name == name("Description") }
+        guard let root = root(of: packet), let rdf = isRDF(root, "RDF") ? root : root.elements.first(where: { isRDF($0, "RDF") }) else { return nil }
+        return rdf.elements.filter { isRDF($0, "Description") }
     }
 
-    private static func name(_ local: String) -> XMLName { XMLName(namespace: rdf, local: local, prefix: "rdf") }
+    private static func isRDF(_ element: XMLElement, _ local: String) -> Bool { element.name.local == local && element.name.namespace == rdf }
 
     private static func root(of packet: [UInt8]) -> XMLElement? {
         // Between the parts of a name: in no URI, no name and no prefix.
@@ -106,6 +110,8 @@ package enum XMPTree {
                 pairs.append((builder.name(key), String(cString: value)))
                 i += 2
             }
+            builder.nodeCount += 1 + pairs.count
+            if builder.nodeCount > XMPTree.mostNodes { return builder.refuse() }
             builder.open.append(XMLElement(name: builder.name(name), attributes: pairs))
         } _: { context, _ in
             let builder = XMPTree.builder(context)

@@ -1,7 +1,8 @@
 /// Writes descriptions as an XMP packet: XMP specification part 1, 7.3.
 enum XMPWriter {
-    static func packet(_ descriptions: [XMLElement]) -> [UInt8] {
-        var prefixes = Prefixes()
+    /// `keepsPrefixes`: namespaces have the packet's own names, which are as free as any text; else the usual ones.
+    static func packet(_ descriptions: [XMLElement], keepsPrefixes: Bool) -> [UInt8] {
+        var prefixes = Prefixes(areKept: keepsPrefixes)
         for description in descriptions { prefixes.collect(description) }
         var text = "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n<x:xmpmeta xmlns:x=\"adobe:ns:meta/\">\n"
         text += " <rdf:RDF xmlns:rdf=\"\(XMPTree.rdf)\""
@@ -22,10 +23,17 @@ enum XMPWriter {
 
     /// One prefix for each namespace, the packet's own where no other has taken it.
     private struct Prefixes {
+        let areKept: Bool
         private(set) var declared: [(namespace: String, prefix: String)] = []
         private var byNamespace = [XMPTree.rdf: "rdf", XMPFilter.xml: "xml"]
         private var taken: Set = ["rdf", "xml", "x", "xmlns"]
         private var number = 0
+        private static let usual = [
+            "http://purl.org/dc/elements/1.1/": "dc", "http://ns.adobe.com/xap/1.0/rights/": "xmpRights", "http://ns.adobe.com/xap/1.0/": "xmp",
+            "http://ns.adobe.com/tiff/1.0/": "tiff", "http://ns.adobe.com/exif/1.0/": "exif", "http://ns.adobe.com/photoshop/1.0/": "photoshop",
+        ]
+
+        init(areKept: Bool) { self.areKept = areKept }
 
         mutating func collect(_ element: XMLElement) {
             add(element.name)
@@ -35,7 +43,7 @@ enum XMPWriter {
 
         private mutating func add(_ name: XMLName) {
             guard !name.namespace.isEmpty, byNamespace[name.namespace] == nil else { return }
-            var prefix = name.prefix
+            var prefix = areKept ? name.prefix : Self.usual[name.namespace] ?? ""
             while prefix.isEmpty || taken.contains(prefix) {
                 number += 1
                 prefix = "ns\(number)"
