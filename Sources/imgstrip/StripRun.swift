@@ -42,12 +42,20 @@ final class StripRun: Sendable {
         var started = 0
         var firstFailure: (number: Int, status: ExitStatus)?
         /// Outputs of this run, none of which another may replace.
-        var taken: [OutputPlace: Bool] = [:]
+        var taken: TakenPlaces?
         /// The files of the command line: none may be replaced by what is made of another.
         var inputs: [FileIdentity] = []
-        /// What could not be read further ends the run, for all threads.
-        var isOver = false
+
+        /// False for a place that is taken already.
+        mutating func take(_ place: OutputPlace) -> Bool {
+            let places = taken ?? TakenPlaces()
+            taken = places
+            return places.places.insert(place).inserted
+        }
     }
+
+    /// A class, so that a run without a template never makes the set's type, which takes a twentieth of a short run. Only in `State`.
+    private final class TakenPlaces { var places: Set<OutputPlace> = [] }
 
     private struct FileIdentity: Equatable {
         let device: dev_t
@@ -218,7 +226,7 @@ final class StripRun: Sendable {
         if template.makesDirectories { try path.directory.makeDirectories() }
         // A single output has nothing to collide with.
         guard template.isTemplate else { return path }
-        if let place = OutputPlace(path), state.withLock({ $0.taken.updateValue(true, forKey: place) }) != nil {
+        if let place = OutputPlace(path), !state.withLock({ $0.take(place) }) {
             throw .refusedOutput("a file before it was written to \(Console.printable(path.bytes))")
         }
         if let there = FileIdentity(path), there != FileIdentity(FilePath(name)), state.withLock({ $0.inputs.contains(there) }) {

@@ -28,7 +28,14 @@ public enum Limit: String, CaseIterable, Sendable {
 
     /// The environment variable that sets it where the option is not given.
     public var variable: String {
-        "IMG_" + option.dropFirst(2).uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+        switch self {
+        case .pixels: "IMG_MAX_PIXELS"
+        case .totalPixels: "IMG_MAX_TOTAL_PIXELS"
+        case .frames: "IMG_MAX_FRAMES"
+        case .metadata: "IMG_MAX_METADATA"
+        case .scans: "IMG_MAX_SCANS"
+        case .memory: "IMG_MAX_MEMORY"
+        }
     }
 }
 

@@ -25,12 +25,12 @@ protocol Walker {
 }
 
 /// A sink whose bytes a walker has seen before they reach it.
-final class AuditedSink<W: Walker>: ByteSink {
+final class AuditedSink: ByteSink {
     private let sink: any ByteSink
-    private var walker: W
+    private var walker: any Walker
     private var held: [UInt8] = []
 
-    init(_ sink: any ByteSink, _ walker: W) {
+    init(_ sink: any ByteSink, _ walker: any Walker) {
         (self.sink, self.walker) = (sink, walker)
     }
 

@@ -41,6 +41,7 @@ public final class FileStripper {
             throw source.waitingCount == 0
                 ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG or WebP begins like this")
         }
+        editor.report.end()
         return editor.report
     }
 }

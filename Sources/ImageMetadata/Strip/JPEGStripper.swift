@@ -125,6 +125,7 @@ final class JPEGStripper {
         let segmentBytes = piece.payload.count + 4
         let bytesBefore = piece.fileBytes - segmentBytes
         var bytes = bytes
+        if piece.kind == .c2pa && !bytes.isEmpty { editor.report.keepsManifest = true }
         if keepsLength && bytes.count > piece.fileBytes {
             editor.report.warn("its \(piece.kind?.name ?? "segment") would take more room than it had, where lengths must stay, and is dropped")
             bytes = []

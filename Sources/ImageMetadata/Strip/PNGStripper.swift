@@ -163,7 +163,9 @@ final class PNGStripper {
             try edit(type, length, "tIME", keepsAll: choice.keepsUnknown && choice.keepsNamed(.time)) { bytes in
                 bytes.count == 7 && choice.keepsNamed(.time) && self.seen.insert(type).inserted ? ("tIME", bytes) : nil
             }
-        case FourCC("caBX"): try copyOrDrop(type, length, "C2PA", choice.keepsC2PA)
+        case FourCC("caBX"):
+            if choice.keepsC2PA { editor.report.keepsManifest = true }
+            try copyOrDrop(type, length, "C2PA", choice.keepsC2PA)
         default: try copyOrDrop(type, length, type.letters, choice.keepsUnknown)
         }
     }

@@ -6,6 +6,8 @@ public struct StripReport: Sendable {
     public private(set) var warnings: [String] = []
     /// Whether the new file differs from the old one.
     public private(set) var isChanged = false
+    /// C2PA stays: a manifest is signed for the file as it was.
+    var keepsManifest = false
 
     private static let mostNames = 64
 
@@ -24,6 +26,11 @@ public struct StripReport: Sendable {
     mutating func replace(_ name: String, _ before: Int, by after: Int) {
         isChanged = true
         if before > after { remove(name, before - after) }
+    }
+
+    /// Called when all is done.
+    mutating func end() {
+        if keepsManifest && isChanged { warn("its C2PA manifest stays, but is of the file as it was, and will not be found valid") }
     }
 
     mutating func warn(_ text: String) {

@@ -102,7 +102,9 @@ final class WebPStripper {
             }
             guard isFirst || editor.choice.keepsEverything else { break }
             return try metadata(chunk)
-        case FourCC("C2PA") where editor.choice.keepsC2PA: return copied(chunk)
+        case FourCC("C2PA") where editor.choice.keepsC2PA:
+            editor.report.keepsManifest = true
+            return copied(chunk)
         default: if editor.choice.keepsUnknown && !Self.drawing.contains(chunk.type) { return copied(chunk) }
         }
         editor.report.remove(chunk.type == FourCC("ICCP") ? "ICC profile" : Self.name(chunk.type), chunk.end - chunk.at)

@@ -54,6 +54,11 @@ struct XMPSubject: Equatable, Sendable {
     let isEmbedded: Bool
 
     init(namespace: String, local: String) {
+        // Its own names say how values are held.
+        if namespace == XMPTree.rdf {
+            (group, subjects, isEmbedded) = (nil, [], false)
+            return
+        }
         isEmbedded = Self.embeddedSchemas.contains(namespace) || (namespace == "http://ns.adobe.com/xap/1.0/" && local == "Thumbnails")
         let words = Self.words(local)
         var subjects: MetadataGroups = []
@@ -94,7 +99,7 @@ struct XMPSubject: Equatable, Sendable {
     private static func isPosition(_ namespace: String, _ lowered: String, _ words: [String]) -> Bool {
         if positionSchemas.contains(where: namespace.hasPrefix) || lowered.hasPrefix("geo") || lowered == "position" || lowered == "coverage" { return true }
         if ["gps", "latitude", "lattitude", "longitude", "longtitude", "altitude", "coordinate", "geotag", "geoloc"].contains(where: lowered.contains) { return true }
-        return words.contains { ["lat", "lon", "long", "lng", "latlong", "latlon", "latlng", "wkt"].contains($0) }
+        return words.last == "alt" || lowered == "what3words" || words.contains { ["lat", "lon", "long", "lng", "latlong", "latlon", "latlng", "wkt"].contains($0) }
     }
 
     private static func isTime(_ words: [String]) -> Bool {
@@ -136,6 +141,10 @@ extension MetadataChoice {
         return group == .makernote ? keeps(.makernote, in: .xmp) && !dropped.contains(.gps) : keeps(group, in: .xmp)
     }
 
-    /// Whether what is inside of a property that stays may stay: all but what is dropped by its name.
-    func keepsInside(_ name: XMLName) -> Bool { keepsSubjects(name.subject.subjects) && (!name.subject.isEmbedded || keepsUnknown) }
+    /// Whether what is inside of a property that stays may stay: all but what is dropped by its name, and where it stays for its subject, what
+    /// is about another.
+    func keepsInside(_ name: XMLName) -> Bool {
+        let subjects = name.subject.subjects
+        return keepsSubjects(subjects) && (keeps(.xmp) || subjects.subtracting(kept).isEmpty) && (!name.subject.isEmbedded || keepsUnknown)
+    }
 }
