@@ -83,8 +83,11 @@ public struct MetadataChoice: Equatable, Sendable {
         return keeps(container) && dropped.intersection(MetadataGroups.subjects.union(inside)).isEmpty
     }
 
-    /// A MakerNote is nobody's but its camera's: it may hold a position, so who drops positions drops it.
-    var keepsMakerNote: Bool { keeps(.makernote, in: .exif) && !dropped.contains(.gps) }
+    /// A MakerNote is nobody's but its camera's: it may hold a position, so who drops positions drops it; and names and times, so that it
+    /// stays with these dropped only where it is to stay by its own name.
+    var keepsMakerNote: Bool {
+        keeps(.makernote, in: .exif) && !dropped.contains(.gps) && (kept.contains(.makernote) || keepsSubjects([.time, .copyright, .thumbnail]))
+    }
 
     /// What belongs to no group may hold anything: it stays with all, unless something goes that it may be a copy of.
     var keepsUnknown: Bool { kept.contains(.all) && dropped.subtracting([.icc, .orientation, .resolution, .c2pa, .mpf]).isEmpty }

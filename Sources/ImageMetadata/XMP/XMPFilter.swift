@@ -105,8 +105,10 @@ struct XMPSubject: Equatable, Sendable {
     private static func isTime(_ words: [String]) -> Bool {
         // A duration.
         if words == ["exposure", "time"] { return false }
+        // IPTC's LocationCreated is a place.
+        if words == ["created"] || words == ["modified"] { return true }
         return words.contains { word in
-            ["when", "created", "modified"].contains(word) || word.hasPrefix("date") || word.hasSuffix("date") || word.hasPrefix("timestamp") || word == "time"
+            word == "when" || word.hasPrefix("date") || word.hasSuffix("date") || word.hasPrefix("timestamp") || word == "time"
                 || word == "timezone"
         }
     }
