@@ -126,6 +126,9 @@ def cases(python):
     copies = "rm -rf $1/out/many; cp -r $1/many $1/out/many; "
     result.append(("200 JPEGs of 1 MB stripped", 5, [
         ("imgpipe -j 2", copies + "imgstrip -i -j 2 $1/out/many/*.jpg"), ("jhead -purejpg", copies + "jhead -q -purejpg $1/out/many/*.jpg")]))
+    result.append(("200 JPEGs of 1 MB described", 5, [
+        ("imginfo --json", "imginfo --json $1/many/*.jpg > /dev/null"), ("jhead", "jhead $1/many/*.jpg > /dev/null"),
+        ("exiftool -fast2", "exiftool -q -fast2 -json $1/many/*.jpg > /dev/null"), ("identify -ping", "identify-im6.q16 -ping $1/many/*.jpg > /dev/null")]))
     result += list_cases(python)
     if python:
         for file, options in (("big.jpg", "--for 800"), ("big.png", "")):

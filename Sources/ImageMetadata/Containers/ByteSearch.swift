@@ -18,10 +18,11 @@ extension RandomAccessCollection<UInt8> where Index == Int {
     }
 }
 
-extension StringProtocol {
-    /// Without white space around it.
+extension String {
+    /// Without the white space of XML around it.
     package var trimmed: String {
-        guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace }) else { return "" }
-        return String(self[first...last])
+        func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
+        guard let first = utf8.firstIndex(where: { !isSpace($0) }), let last = utf8.lastIndex(where: { !isSpace($0) }) else { return "" }
+        return first == startIndex && utf8.index(after: last) == endIndex ? self : String(self[first..<utf8.index(after: last)])
     }
 }

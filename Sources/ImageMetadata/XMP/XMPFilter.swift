@@ -1,3 +1,5 @@
+import Synchronization
+
 /// XMP with only the properties that stay, written anew: XMP specification part 1, 7.
 enum XMPFilter {
     enum Result: Equatable {
@@ -52,6 +54,26 @@ struct XMPSubject: Equatable, Sendable {
     let subjects: MetadataGroups
     /// A file of its own in base 64, with metadata that nobody has stripped.
     let isEmbedded: Bool
+
+    private struct Name: Hashable {
+        let namespace: String
+        let local: String
+    }
+
+    /// Those of names that were met: pictures have the same few, many times.
+    private static let cache = Mutex<[Name: XMPSubject]>([:])
+    private static let mostCached = 4096
+
+    static func known(_ namespace: String, _ local: String) -> XMPSubject {
+        let name = Name(namespace: namespace, local: local)
+        if let subject = cache.withLock({ $0[name] }) { return subject }
+        let subject = XMPSubject(namespace: namespace, local: local)
+        cache.withLock { cache in
+            if cache.count >= mostCached { cache = [:] }
+            cache[name] = subject
+        }
+        return subject
+    }
 
     init(namespace: String, local: String) {
         // Its own names say how values are held.

@@ -1,4 +1,5 @@
 import CExpat
+import Glibc
 
 /// A name of XML in its namespace.
 package struct XMLName: Equatable, Sendable {
@@ -6,13 +7,8 @@ package struct XMLName: Equatable, Sendable {
     package let local: String
     /// As the packet has it; for writing.
     let prefix: String
-    /// Found once for a name, of which a packet has few, many times.
-    let subject: XMPSubject
 
-    init(namespace: String, local: String, prefix: String) {
-        (self.namespace, self.local, self.prefix) = (namespace, local, prefix)
-        subject = XMPSubject(namespace: namespace, local: local)
-    }
+    var subject: XMPSubject { XMPSubject.known(namespace, local) }
 
     package static func == (a: XMLName, b: XMLName) -> Bool { a.namespace == b.namespace && a.local == b.local }
 }
@@ -55,8 +51,8 @@ package enum XMPTree {
         var root: XMLElement?
         var isRefused = false
         var nodeCount = 0
-        /// Those that were met: a packet has few, many times.
-        private var names: [String: XMLName] = [:]
+        /// Those that were met: a packet has few, many times. By their bytes, for to make strings of them takes longer than all else.
+        private var names: [(text: [CChar], name: XMLName)?] = Array(repeating: nil, count: 256)
 
         init(_ parser: XML_Parser) { self.parser = parser }
 
@@ -67,15 +63,18 @@ package enum XMPTree {
 
         /// Namespace, name and prefix, with a space between: the last or the first may be missing.
         func name(_ text: UnsafePointer<CChar>) -> XMLName {
-            let text = String(cString: text)
-            if let name = names[text] { return name }
-            let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+            let length = strlen(text)
+            // FNV-1a.
+            let hash = UnsafeBufferPointer(start: text, count: length).reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32(UInt8(bitPattern: $1))) &* 16_777_619 }
+            let place = Int((hash ^ hash >> 16) & 255)
+            if let met = names[place], met.text.count == length, memcmp(met.text, text, length) == 0 { return met.name }
+            let parts = String(cString: text).split(separator: " ", omittingEmptySubsequences: false).map(String.init)
             let name = switch parts.count {
             case 1: XMLName(namespace: "", local: parts[0], prefix: "")
             case 2: XMLName(namespace: parts[0], local: parts[1], prefix: "")
             default: XMLName(namespace: parts[0], local: parts[1], prefix: parts[2])
             }
-            names[text] = name
+            names[place] = (Array(UnsafeBufferPointer(start: text, count: length)), name)
             return name
         }
 
