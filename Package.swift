@@ -24,6 +24,7 @@ let package = Package(
         .executable(name: "imgencode", targets: ["imgencode"]),
         .executable(name: "imgstrip", targets: ["imgstrip"]),
         .executable(name: "imginfo", targets: ["imginfo"]),
+        .executable(name: "imgquality", targets: ["imgquality"]),
     ],
     targets: [
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
@@ -41,7 +42,7 @@ let package = Package(
             name: "CCodecShims", dependencies: ["CJPEG", "CPNG", zlibOnly ? "CZlib" : "CISAL"],
             cSettings: c + (zlibOnly ? [.define("IMGPIPE_ZLIB")] : [])),
         .target(name: "CPlatformShims", cSettings: c),
-        .target(name: "CVectorOps", exclude: ["filter.inc", "fixed.inc", "kernels.inc", "unfilter.inc"], cSettings: c),
+        .target(name: "CVectorOps", exclude: ["filter.inc", "fixed.inc", "kernels.inc", "similarity.inc", "unfilter.inc"], cSettings: c),
         .target(name: "ImageCore", dependencies: ["CPlatformShims", "CVectorOps"], swiftSettings: swift),
         .target(name: "ImageMetadata", dependencies: ["ImageCore", "CExpat", "CMD", "CZlib"], swiftSettings: swift),
         .target(name: "ImageColor", dependencies: ["ImageCore", "CLCMS"], swiftSettings: swift),
@@ -61,6 +62,8 @@ let package = Package(
             name: "imgstrip", dependencies: ["FilterSupport", "ImageColor", "ImageMetadata"], swiftSettings: swift),
         .executableTarget(
             name: "imginfo", dependencies: ["FilterSupport", "ImageMetadata", "CExif", "CPlatformShims"], swiftSettings: swift),
+        .executableTarget(
+            name: "imgquality", dependencies: ["FilterSupport", "ImageCodecs", "ImageColor", "CPlatformShims"], swiftSettings: swift),
         // Not installed: the measurement behind ByteSource (docs/measurements.md).
         // Not installed: Lanczos3 alone, for `make bench`.
         .executableTarget(name: "resample", dependencies: ["ImageCore"], path: "Benchmarks/resample", swiftSettings: swift),

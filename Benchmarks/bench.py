@@ -129,6 +129,9 @@ def cases(python):
     result.append(("200 JPEGs of 1 MB described", 5, [
         ("imginfo --json", "imginfo --json $1/many/*.jpg > /dev/null"), ("jhead", "jhead $1/many/*.jpg > /dev/null"),
         ("exiftool -fast2", "exiftool -q -fast2 -json $1/many/*.jpg > /dev/null"), ("identify -ping", "identify-im6.q16 -ping $1/many/*.jpg > /dev/null")]))
+    result.append(("PSNR and SSIM of PNG and JPEG 2400x1600", 9, [
+        ("imgquality", "imgquality $1/n00.png $1/j00.jpg > /dev/null"),
+        ("ffmpeg ssim", "ffmpeg -nostdin -v error -i $1/n00.png -i $1/j00.jpg -lavfi ssim -f null - > /dev/null")]))
     result += list_cases(python)
     if python:
         for file, options in (("big.jpg", "--for 800"), ("big.png", "")):

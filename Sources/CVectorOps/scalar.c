@@ -201,7 +201,68 @@ static void store8_fixed(const int16_t *lanes, uint8_t *rows, int row_count, siz
         }
 }
 
+static void luma8(const uint8_t *pixels, float *luma, size_t count) {
+    for (size_t i = 0; i < count; i++) luma[i] = pixels[3 * i] * 0.299f + pixels[3 * i + 1] * 0.587f + pixels[3 * i + 2] * 0.114f;
+}
+
+static void sum_difference(const float *x, const float *y, float *sums, float *differences, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        sums[i] = x[i] + y[i] - 256.0f;
+        differences[i] = x[i] - y[i];
+    }
+}
+
+static void window_columns(
+    const float *const sums[11], const float *const differences[11], const float *weights, float *results, size_t stride, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        float s = sums[5][i], d = differences[5][i];
+        float ss = s * s * weights[5], dd = d * d * weights[5];
+        s *= weights[5];
+        d *= weights[5];
+        for (int k = 0; k < 5; k++) {
+            float a = sums[k][i], b = sums[10 - k][i];
+            s += (a + b) * weights[k];
+            ss += (a * a + b * b) * weights[k];
+            a = differences[k][i];
+            b = differences[10 - k][i];
+            d += (a + b) * weights[k];
+            dd += (a * a + b * b) * weights[k];
+        }
+        results[i] = s;
+        results[stride + i] = d;
+        results[2 * stride + i] = ss;
+        results[3 * stride + i] = dd;
+    }
+}
+
+static void ssim_row(
+    const float *rows, size_t stride, const float *weights, float c1, float c2, float *map, float *sums, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        float m[4];
+        for (int r = 0; r < 4; r++) {
+            const float *row = rows + (size_t)r * stride + i;
+            m[r] = row[5] * weights[5];
+            for (int k = 0; k < 5; k++) m[r] += (row[k] + row[10 - k]) * weights[k];
+        }
+        float p = m[0] + 256.0f, q = m[1];
+        float pp = p * p, qq = q * q, vs = m[2] - m[0] * m[0], vd = m[3] - q * q;
+        float cs = ((vs - vd) * 0.5f + c2) / ((vs + vd) * 0.5f + c2);
+        float ssim = ((pp - qq) * 0.5f + c1) / ((pp + qq) * 0.5f + c1) * cs;
+        if (map) map[i] = ssim;
+        sums[i % 8] += ssim;
+        sums[8 + i % 8] += cs;
+    }
+}
+
+static void add_squares8(const uint8_t *a, const uint8_t *b, uint32_t *sums, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        int d = a[i] - b[i];
+        sums[i % IMGPIPE_SQUARES] += (uint32_t)(d * d);
+    }
+}
+
 const imgpipe_vector_ops imgpipe_scalar_ops = {
     "scalar", load8, load16, premultiply4, add_rows, interleave, resample, unpremultiply, store8, store16, interleave3, unfilter4, unfilter8, filter,
     load8_fixed, load_rgba_fixed, add_rows_fixed, interleave_fixed, resample_fixed, unpremultiply_fixed, store8_fixed,
+    luma8, sum_difference, window_columns, ssim_row, add_squares8,
 };

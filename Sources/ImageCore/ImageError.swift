@@ -7,6 +7,8 @@ public struct ExitStatus: RawRepresentable, Equatable, Sendable {
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     public static let done = ExitStatus(rawValue: 0)
+    /// A quality floor is not met, or a target cannot be reached.
+    public static let answerIsNo = ExitStatus(rawValue: 1)
     public static let usage = ExitStatus(rawValue: 64)
     /// The data is damaged, unsupported, over a limit or out of time.
     public static let data = ExitStatus(rawValue: 65)

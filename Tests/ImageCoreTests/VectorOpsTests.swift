@@ -71,6 +71,39 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 7, 8, 16, 45, 103])
+    func similarityIsAlike(_ count: Int) {
+        let bytes = Self.floats(6 * count, maximum: 255).map { UInt8(max(0, min(255, $0))) }
+        Self.expectAlike("luma8") { ops in
+            var row = [Float](repeating: 0, count: count)
+            ops.luma8(bytes, &row, count)
+            return row
+        }
+        Self.expectAlike("add_squares8") { ops in
+            var sums = [UInt32](repeating: 0, count: Int(IMGPIPE_SQUARES))
+            bytes.withUnsafeBufferPointer { ops.add_squares8($0.baseAddress!, $0.baseAddress! + 3 * count, &sums, 3 * count) }
+            return sums
+        }
+        // The window wants 10 samples more than it gives, and rows their padding.
+        let stride = Self.padded(count + 10) + Int(IMGPIPE_ROW_STEP)
+        let weights: [Float] = [0.001, 0.0076, 0.036, 0.1094, 0.213, 0.266]
+        Self.expectAlike("SSIM") { ops in
+            var (sums, differences): ([[Float]], [[Float]]) = ([], [])
+            for row in 0..<11 {
+                let x = Self.floats(stride, maximum: 255, seed: UInt64(row)), y = Self.floats(stride, maximum: 255, seed: UInt64(50 + row))
+                var (s, d) = ([Float](repeating: 0, count: stride), [Float](repeating: 0, count: stride))
+                ops.sum_difference(x, y, &s, &d, stride)
+                sums.append(s)
+                differences.append(d)
+            }
+            var columns = [Float](repeating: 0, count: 4 * stride)
+            withRows(sums) { s in withRows(differences) { d in ops.window_columns(s, d, weights, &columns, stride, count + 10) } }
+            var map = [Float](repeating: 0, count: Self.padded(count)), totals = [Float](repeating: 0, count: 16)
+            ops.ssim_row(columns, stride, weights, 6.5025, 58.5225, &map, &totals, count)
+            return map[..<count] + totals
+        }
+    }
+
     @Test func rowsBecomeLanesAlike() {
         let count = 45
         let rows = (0..<Self.lanes).map { Self.floats(Self.padded(count), maximum: 255, seed: UInt64($0)) }

@@ -13,6 +13,9 @@ enum { IMGPIPE_LANES = 8 };
 
 enum { IMGPIPE_ROW_STEP = 16 };
 
+/* Taps of the window of SSIM, and samples whose squares are summed apart, a multiple of any number of channels. */
+enum { IMGPIPE_WINDOW = 11, IMGPIPE_SQUARES = 48 };
+
 /* In fixed point: an int16_t holds a sample x 64, which leaves room for what a kernel overshoots; weights are x 32768. */
 enum { IMGPIPE_FIXED_LANES = 16, IMGPIPE_FIXED_BITS = 6 };
 
@@ -78,6 +81,24 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
         const int16_t *lanes, int16_t *output, const imgpipe_window *windows, const int16_t *weights, size_t window_count, int channels);
     void (*unpremultiply_fixed)(int16_t *lanes, size_t pixels);
     void (*store8_fixed)(const int16_t *lanes, uint8_t *rows, int row_count, size_t count);
+
+    /* luma[i] = 0.299 R + 0.587 G + 0.114 B of pixels of three samples, not rounded. */
+    void (*luma8)(const uint8_t *pixels, float *luma, size_t count);
+
+    /* sums[i] = x[i] + y[i] - 256, differences[i] = x[i] - y[i]: of luma, 0 ... 255. */
+    void (*sum_difference)(const float *x, const float *y, float *sums, float *differences, size_t count);
+
+    /* Columns of 11 rows of both, and of their squares, through a symmetric window: weights[5] is its middle. The four results have
+       `stride` floats each. */
+    void (*window_columns)(
+        const float *const sums[11], const float *const differences[11], const float *weights, float *results, size_t stride, size_t count);
+
+    /* The rows that window_columns gave through the same window, and SSIM of the `count` places where all of it fits: Wang et al. 2004,
+       equation 13. Added to sums[8 k + place % 8]: SSIM for k = 0, its contrast and structure for k = 1. `map`, unless NULL: each SSIM. */
+    void (*ssim_row)(const float *rows, size_t stride, const float *weights, float c1, float c2, float *map, float *sums, size_t count);
+
+    /* Adds (a[i] - b[i])^2 to sums[i % 48], which are to be emptied every 65536 blocks of 48 samples. */
+    void (*add_squares8)(const uint8_t *a, const uint8_t *b, uint32_t *sums, size_t count);
 } imgpipe_vector_ops;
 
 /* Undoes the filter, 0 ... 4, of one row of pixels of `bpp` bytes, 1 ... 8. PNG specification, section 9. */

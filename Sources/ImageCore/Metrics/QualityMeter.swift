@@ -1,0 +1,164 @@
+import Glibc
+
+/// How alike two pictures are.
+public enum QualityMetric: String, CaseIterable, Sendable {
+    case psnr, ssim
+    case ssimScaled = "ssim-scaled"
+    case msSSIM = "ms-ssim"
+    case ssimulacra2
+
+    /// What the number is, in a line.
+    public var definition: String {
+        switch self {
+        case .psnr: "peak signal to noise ratio in decibels, over all samples as RGB, grey as grey"
+        case .ssim: "SSIM of Wang et al. 2004 on BT.601 luma: 11x11 Gaussian, sigma 1.5, K1 0.01, K2 0.03, valid region, population moments"
+        case .ssimScaled: "the same after box averages by max(1, round(min(width, height) / 256))"
+        case .msSSIM: "MS-SSIM of Wang et al. 2003 on BT.601 luma, five scales"
+        case .ssimulacra2: "SSIMULACRA 2.1"
+        }
+    }
+
+    /// What equal pictures have.
+    public var best: Double {
+        switch self {
+        case .psnr: .infinity
+        case .ssim, .ssimScaled, .msSSIM: 1
+        case .ssimulacra2: 100
+        }
+    }
+}
+
+/// Scores of one picture against another.
+public struct QualityScores: Equatable, Sendable {
+    public fileprivate(set) var scores: [(metric: QualityMetric, value: Double)] = []
+    /// PSNR of each channel.
+    public fileprivate(set) var channelPSNR: [Double] = []
+
+    public subscript(metric: QualityMetric) -> Double? { scores.first { $0.metric == metric }?.value }
+
+    /// Of each metric the lower score.
+    func worse(_ other: QualityScores) -> QualityScores {
+        var worse = self
+        for i in worse.scores.indices { worse.scores[i].value = min(scores[i].value, other.scores[i].value) }
+        worse.channelPSNR = zip(channelPSNR, other.channelPSNR).map(min)
+        return worse
+    }
+
+    public static func == (a: QualityScores, b: QualityScores) -> Bool {
+        a.channelPSNR == b.channelPSNR && a.scores.elementsEqual(b.scores) { $0.metric == $1.metric && $0.value == $1.value }
+    }
+}
+
+/// Scores one frame as its rows come, in memory for a few rows.
+final class FrameMeter {
+    private let format: PixelFormat
+    private let width: Int
+    private let metrics: [QualityMetric]
+    private var squares: SquaredError
+    private let ssim: StructuralSimilarity?
+    private let scaled: StructuralSimilarity?
+    private let multiScale: MultiScaleSimilarity?
+    private let ssimulacra2: SSIMULACRA2?
+    private let luma: LumaFork
+    private let lumaRows: PaddedRows<Float>
+
+    /// `info`: packed grey or RGB without alpha. Throws `unsupported` for pictures that a metric is not defined for.
+    init(_ info: ImageInfo, _ metrics: [QualityMetric], pool: BufferPool, map: ((_ row: Int, UnsafeBufferPointer<Float>) -> Void)? = nil) throws(ImageError) {
+        (format, self.metrics) = (info.format, metrics)
+        let (width, height) = (Int(info.width), Int(info.height))
+        self.width = width
+        squares = SquaredError(info.format)
+        func need(_ least: Int, _ metric: QualityMetric) throws(ImageError) {
+            if min(width, height) < least { throw .unsupported("\(metric.rawValue) needs \(least) pixels a side, of \(width)x\(height)") }
+        }
+        var branches: [any LumaPairs] = []
+        if metrics.contains(.ssim) || map != nil {
+            try need(StructuralSimilarity.windowSide, .ssim)
+            let whole = try StructuralSimilarity(width: width, height: height, pool: pool, map: map)
+            branches.append(whole)
+            ssim = whole
+        } else {
+            ssim = nil
+        }
+        if metrics.contains(.ssimScaled) {
+            // Half up, as Matlab rounds.
+            let factor = max(1, (min(width, height) + 128) / 256)
+            let small = (LumaReducer.reduced(width, by: factor), LumaReducer.reduced(height, by: factor))
+            try need(StructuralSimilarity.windowSide, .ssimScaled)
+            let filter = try StructuralSimilarity(width: small.0, height: small.1, pool: pool)
+            branches.append(factor == 1 ? filter : try LumaReducer(factor: factor, width: width, height: height, pool: pool, to: filter))
+            scaled = filter
+        } else {
+            scaled = nil
+        }
+        if metrics.contains(.msSSIM) {
+            try need(MultiScaleSimilarity.leastSide, .msSSIM)
+            let filter = try MultiScaleSimilarity(width: width, height: height, pool: pool)
+            branches.append(filter)
+            multiScale = filter
+        } else {
+            multiScale = nil
+        }
+        if metrics.contains(.ssimulacra2) {
+            try need(SSIMULACRA2.leastSide, .ssimulacra2)
+            ssimulacra2 = try SSIMULACRA2(width: width, height: height, pool: pool)
+        } else {
+            ssimulacra2 = nil
+        }
+        luma = LumaFork(branches)
+        hasLuma = !branches.isEmpty
+        lumaRows = try PaddedRows(2, samples: width + 8, pool: pool)
+    }
+
+    private let hasLuma: Bool
+
+    /// A row of each.
+    func add(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer) {
+        let count = width * format.channels
+        ssimulacra2?.add(a, b, format)
+        if format.sample == .uint8 {
+            let (a, b) = (a.assumingMemoryBound(to: UInt8.self), b.assumingMemoryBound(to: UInt8.self))
+            if metrics.contains(.psnr) { squares.add(a, b, count) }
+            guard hasLuma else { return }
+            for (row, samples) in [a, b].enumerated() {
+                if format.model == .gray { VectorOps.best.load8(samples, lumaRows[row], width) } else { VectorOps.best.luma8(samples, lumaRows[row], width) }
+            }
+        } else {
+            let (a, b) = (a.assumingMemoryBound(to: UInt16.self), b.assumingMemoryBound(to: UInt16.self))
+            if metrics.contains(.psnr) { squares.add(a, b, count) }
+            guard hasLuma else { return }
+            for (row, samples) in [a, b].enumerated() { deepLuma(samples, lumaRows[row]) }
+        }
+        luma.add(lumaRows[0], lumaRows[1])
+    }
+
+    /// 0...255 of 16 bits, with its fractions.
+    private func deepLuma(_ samples: UnsafePointer<UInt16>, _ luma: UnsafeMutablePointer<Float>) {
+        for i in 0..<width {
+            if format.model == .gray {
+                luma[i] = Float(samples[i]) / 257
+            } else {
+                luma[i] = (Float(samples[3 * i]) * 0.299 + Float(samples[3 * i + 1]) * 0.587 + Float(samples[3 * i + 2]) * 0.114) / 257
+            }
+        }
+    }
+
+    /// All rows were given.
+    func end() -> QualityScores {
+        luma.end()
+        var result = QualityScores()
+        for metric in metrics {
+            switch metric {
+            case .psnr:
+                let psnr = squares.psnr()
+                result.scores.append((metric, psnr.all))
+                result.channelPSNR = psnr.channels
+            case .ssim: result.scores.append((metric, ssim!.mean))
+            case .ssimScaled: result.scores.append((metric, scaled!.mean))
+            case .msSSIM: result.scores.append((metric, multiScale!.mean))
+            case .ssimulacra2: result.scores.append((metric, ssimulacra2!.score()))
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import Testing
+
+/// imgquality as it is used. Values beside other implementations: Tests/conformance/quality.py.
+@Suite struct QualityTests {
+    let place: Workplace
+
+    init() throws {
+        place = try Workplace()
+        let outcome = try place.sh("imgdecode photo.jpg | imgresize 240x180! | imgencode -o a.png; imgdecode a.png | imgencode -q 60 -o a.jpg")
+        try #require(outcome.status == 0, "\(outcome.errors)")
+    }
+
+    /// A score out of `psnr 38.2143 ssim 0.971234`.
+    private func score(_ metric: String, _ text: String) -> Double? {
+        let words = text.split { $0 == " " || $0 == "\n" }
+        return words.firstIndex(of: Substring(metric)).flatMap { Double(words[$0 + 1]) }
+    }
+
+    @Test func equalPicturesAreEqual() throws {
+        #expect(try place.sh("imgquality a.png a.png").text == "psnr inf ssim 1\n")
+        #expect(try place.sh("imgdecode a.png | imgquality --metric ssimulacra2,ms-ssim a.png").text == "ssimulacra2 100 ms-ssim 1\n")
+        let json = try place.sh("imgquality --json a.png a.png").text
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
+        #expect(object["psnr"] is NSNull && object["equal"] as? Bool == true && object["ssim"] as? Double == 1)
+    }
+
+    /// 20 log10(255 / 8), and PSNR of one sample in four that differs: 6.02 more.
+    @Test func psnrIsAsDefined() throws {
+        let outcome = try place.sh(
+            #"printf 'P5 2 2 255 \200\200\200\200' > x.pgm; printf 'P5 2 2 255 \210\210\210\210' > y.pgm; printf 'P5 2 2 255 \210\200\200\200' > z.pgm; for f in y z; do imgquality --metric psnr x.pgm $f.pgm; done"#)
+        #expect(outcome.text == "psnr 30.069\npsnr 36.0896\n")
+    }
+
+    @Test func floorsAreStatus1() throws {
+        #expect(try place.sh("imgquality --min-ssim 0.5 a.png a.jpg && imgquality --min-psnr 20 --min-ssimulacra2 -1000 a.png a.jpg").status == 0)
+        let outcome = try place.sh("imgquality --min-ssim 0.9999 a.png a.jpg || echo too low $?")
+        #expect(outcome.text.hasSuffix("too low 1\n") && outcome.messages.isEmpty)
+        #expect(try place.sh("imgquality --metric psnr --min-ssim 2 a.png a.png").text == "psnr inf ssim 1\n")
+    }
+
+    @Test func whatCannotBeComparedIsRefused() throws {
+        let outcome = try place.sh("imgdecode a.png | imgresize 100 | imgquality a.png; echo $?")
+        #expect(outcome.text == "65\n" && outcome.messages == ["imgquality: sizes differ: 240x180 and 100x75"])
+        #expect(try place.sh("imgdecode a.png | imgresize 8 | imgencode -o t.png; imgquality t.png t.png; echo $?").errors == "imgquality: ssim needs 11 pixels a side, of 8x6\n")
+        let cut = try place.sh("head -c 2000 a.jpg > cut.jpg; imgdecode cut.jpg 2> /dev/null | imgquality a.png; echo $?; imgquality a.png cut.jpg; echo $?")
+        #expect(cut.text == "65\n65\n")
+        for wrong in ["", "a b c", "--metric psnr,x a.png", "- -", "--min-ssim x a.png", "--map x.gif a.png a.png", "--map x a.png a.png"] {
+            #expect(try place.sh("imgquality \(wrong) < /dev/null").status == 64, "\(wrong)")
+        }
+    }
+
+    @Test func picturesAreBroughtToTheSameTerms() throws {
+        // Turned in EXIF, with a profile, in grey, with 16 bits.
+        let turned = try place.sh("imgdecode a.png | imgencode -q 95 -o t.jpg; jpegtran -rotate 270 -copy all t.jpg > r.jpg 2> /dev/null; exiftool -q -overwrite_original -Orientation#=6 r.jpg; imgquality a.png r.jpg; imgquality a.png t.jpg")
+        let lines = turned.text.split(separator: "\n").map(String.init)
+        #expect(lines.count == 2 && abs(score("psnr", lines[0])! - score("psnr", lines[1])!) < 0.5, "\(turned.text)")
+        #expect(try place.sh("imgdecode --depth 16 a.png | imgquality a.png").text == "psnr inf ssim 1\n")
+        #expect(try place.sh("imgdecode --pixels gray a.png | imgencode -o g.png; imgdecode --pixels rgb g.png | imgquality g.png").text == "psnr inf ssim 1\n")
+    }
+
+    /// What is hidden under alpha is the same; what is half there counts half.
+    @Test func alphaIsBlendedAndTheWorseGroundCounts() throws {
+        let outcome = try place.sh(
+            """
+            header='P7\\nWIDTH 16\\nHEIGHT 16\\nDEPTH 4\\nMAXVAL 255\\nTUPLTYPE RGB_ALPHA\\nENDHDR\\n'
+            fill() { printf "$header"; i=0; while [ $i -lt 256 ]; do printf "$1"; i=$((i+1)); done; }
+            fill '\\001\\002\\003\\000' > a.pam; fill '\\377\\372\\350\\000' > b.pam; fill '\\377\\377\\377\\377' > w.pam; fill '\\377\\377\\377\\000' > n.pam
+            imgquality --metric psnr a.pam b.pam; imgquality --metric psnr w.pam n.pam
+            """)
+        // White against nothing is the same on white, and 0 dB on black.
+        #expect(outcome.text == "psnr inf\npsnr 0\n", "\(outcome.errors)")
+    }
+
+    @Test func oneTeeMayFeedBoth() throws {
+        // More than pipes hold.
+        let outcome = try place.sh(
+            """
+            cat > tee.bash << 'END'
+            mkfifo fifo
+            imgdecode big.png | tee >(imgencode -q 50 | imgdecode > fifo) | imgquality - fifo
+            END
+            imgdecode photo.jpg | imgresize 1600x1200! | imgencode --compression 1 -o big.png
+            timeout 60 bash tee.bash; echo $?
+            imgdecode big.png | imgencode -q 50 -o b.jpg; imgquality big.png b.jpg
+            """)
+        let lines = outcome.text.split(separator: "\n")
+        #expect(lines.count == 3 && lines[0] == lines[2] && lines[1] == "0", "\(outcome.text) \(outcome.errors)")
+    }
+
+    @Test func aMapShowsWhereTheyDiffer() throws {
+        let outcome = try place.sh(
+            """
+            imgquality --map m.png a.png a.jpg > scores; imgdecode m.png | imginfo -b
+            imgquality --map - a.png a.jpg 2> other | imgdecode --pixels gray m.png | imgquality --metric psnr m.png; cmp scores other
+            imgquality --map same.webp a.png a.png; imgdecode same.webp | imgencode -f pam | tail -c +80 | tr -d '\\0' | wc -c
+            """)
+        #expect(outcome.text.hasPrefix("m.png: pixels, 240 x 180, RGB") || outcome.text.contains("pixels, 240 x 180"), "\(outcome.text)")
+        #expect(outcome.text.hasSuffix("psnr inf ssim 1\n0\n") || outcome.text.contains("psnr inf ssim 1"), "\(outcome.text)")
+        #expect(try place.sh("imgquality --map - a.png a.jpg 2> /dev/null | imgquality --metric psnr m.png").text == "psnr inf\n")
+    }
+}
