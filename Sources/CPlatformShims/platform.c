@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 int imgpipe_open(const char *path, int flags, unsigned mode) {
@@ -32,6 +33,10 @@ int imgpipe_link_descriptor(int descriptor, const char *path) {
     char name[64];
     snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
     return linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+int imgpipe_memory_file(void) {
+    return memfd_create("imgpipe", MFD_CLOEXEC);
 }
 
 int imgpipe_format_number(char *text, size_t size, int digits, double number) {

@@ -127,7 +127,7 @@ public final class Encoder {
     }
 
     /// `picture` as rows that the format takes, upright.
-    private func prepared(_ picture: any RowSource) throws(ImageError) -> any RowSource {
+    func prepared(_ picture: any RowSource) throws(ImageError) -> any RowSource {
         let before = picture.info
         let format = Self.rowFormat(of: options, for: before)
         var rows = picture

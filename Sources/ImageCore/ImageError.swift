@@ -40,6 +40,8 @@ public enum ImageError: Error, Equatable, Sendable {
     case outOfMemory
     /// The output may not take this name: it is taken, or leaves its directory.
     case refusedOutput(String)
+    /// A quality floor or a size that no encoding reaches.
+    case notReached(String)
     /// The filter before this one has failed this picture, and has told the user.
     case upstream(StreamFailure)
     /// A bug of ours.
@@ -49,6 +51,7 @@ public enum ImageError: Error, Equatable, Sendable {
         switch self {
         case .truncated, .damaged, .unsupported, .overLimit, .outOfMemory: .data
         case .usage: .usage
+        case .notReached: .answerIsNo
         case .cannotOpen: .cannotOpenInput
         case .cannotCreate, .refusedOutput: .cannotCreateOutput
         case .readFailed, .writeFailed, .temporaryFile: .readOrWriteFailed
@@ -64,7 +67,7 @@ extension ImageError: CustomStringConvertible {
         switch self {
         case .truncated(let byte): "truncated at byte \(byte)"
         case .damaged(let fault, .some(let byte)): "\(fault) at byte \(byte)"
-        case .damaged(let fault, nil), .unsupported(let fault), .usage(let fault), .refusedOutput(let fault): fault
+        case .damaged(let fault, nil), .unsupported(let fault), .usage(let fault), .refusedOutput(let fault), .notReached(let fault): fault
         case .overLimit(let limit, let value, let maximum):
             "\(value) \(limit.noun), over the limit of \(maximum) (\(limit.option))"
         case .cannotOpen(let code): systemMessage(code)

@@ -24,6 +24,10 @@ final class EncodeMessages {
         return !file.isEmpty && report.showsItsSource && format != .pam && picture.info.source == format.source ? file : nil
     }
 
+    func found(_ tried: TriedQuality, _ name: [UInt8]) {
+        if isVerbose { console.say("\(tried.text), of \(tried.encodeCount) encodings", subject: name) }
+    }
+
     func tookOriginal(_ name: [UInt8]) {
         if isVerbose { console.say("its own file is smaller, and was taken", subject: name) }
     }

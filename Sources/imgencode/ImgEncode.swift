@@ -11,6 +11,12 @@ struct ImgEncode: FilterCommand {
         options: [
             .choice("format", short: "f", "name", EncodedFormat.self, "The format. Without it the ending of the output's name decides, else jpeg."),
             .number("quality", short: "q", in: 1...100, default: 80, "Quality of JPEG and lossy WebP, 1 to 100."),
+            .value("min-ssim", "x", "The smallest JPEG or WebP whose SSIM is at least this; its quality is searched for."),
+            .value("min-psnr", "db", "The same for PSNR in decibels."),
+            .value("min-ssimulacra2", "x", "The same for SSIMULACRA 2."),
+            .value("max-bytes", "n", "The best JPEG or WebP of at most so many bytes; with a floor, nothing where they cannot both be met."),
+            .value("tune-table", "file", "With a floor or --max-bytes: write bytes and scores of every fifth quality, as comma-separated values."),
+            .value("plot", "file", "The same as a drawing, SVG."),
             .choice("subsampling", "name", SubsamplingChoice.self, default: .auto, "Chroma of a JPEG; auto: 420 below quality 90, else 444."),
             .flag("progressive", "JPEG in several scans, coarse to fine."),
             .flag("optimize", "JPEG with Huffman tables made for the picture."),
@@ -31,6 +37,9 @@ struct ImgEncode: FilterCommand {
     static let writesStream = false
 
     private let options: EncodeOptions
+    private let goal: QualityTarget
+    private let table: FilePath?
+    private let plot: FilePath?
     private let format: EncodedFormat?
     private let output: FilePath?
     private let mayReplace: Bool
@@ -55,12 +64,37 @@ struct ImgEncode: FilterCommand {
         options.background = try given.value("background", Color.init)!
         if options.paletteColors != nil && options.sample == .uint16 { throw .usage("a palette has 8 bits a sample; not with --depth 16") }
         self.options = options
+        goal = try Self.goal(given)
+        (table, plot) = (given.text("tune-table").map { FilePath(argument: $0) }, given.text("plot").map { FilePath(argument: $0) })
+        if goal.isEmpty && (table != nil || plot != nil) { throw .usage("--tune-table and --plot need a floor, or --max-bytes") }
         format = try given.choice("format", EncodedFormat.self)
         let path = given.text("output").map { FilePath(argument: $0) }
         output = path.flatMap { $0.isStandardStream ? nil : $0 }
         mayReplace = !given.flag("no-clobber")
         (keepsSmaller, isVerbose) = (given.flag("if-smaller"), given.flag("verbose"))
         limits = try given.limits()
+    }
+
+    private static func write(_ text: String, to path: FilePath?, _ pool: BufferPool) throws(ImageError) {
+        guard let path else { return }
+        let file = try AtomicFile(path, pool: pool)
+        try file.write(Array(text.utf8).span.bytes)
+        try file.commit()
+    }
+
+    private static func goal(_ given: GivenOptions) throws(ImageError) -> QualityTarget {
+        var target = QualityTarget()
+        for metric in [QualityMetric.ssim, .psnr, .ssimulacra2] {
+            guard let text = given.text("min-" + metric.rawValue) else { continue }
+            guard let least = Double(text), least.isFinite else { throw .usage("--min-\(metric.rawValue) \(Console.printable(Array(text.utf8))) is no number") }
+            target.floors.append((metric, least))
+        }
+        if let text = given.text("max-bytes") {
+            guard let most = Int(text), most > 0 else { throw .usage("--max-bytes \(Console.printable(Array(text.utf8))) is no number of bytes") }
+            target.mostBytes = most
+        }
+        if !target.isEmpty && given.flag("quality") { throw .usage("--quality is searched for where a floor or --max-bytes is given; leave it out") }
+        return target
     }
 
     var writesBinaryToStandardOutput: Bool { output == nil }
@@ -71,12 +105,23 @@ struct ImgEncode: FilterCommand {
         let outputs = try Outputs(output, format: format, mayReplace: mayReplace, pool: pool)
         let stream = try StreamFilter(console, limits: limits, pool: pool)
         let messages = EncodeMessages(console, isVerbose: isVerbose)
+        var search: (format: EncodedFormat, search: QualitySearch)?
+        var curves = QualityCurves()
         try stream.run(writesStream: false) { (source, name, number) throws(ImageError) in
             let target = try outputs.target(name: name, number: number, info: source.info)
             options.format = try outputs.format(of: target)
             if (options.isLossless || options.nearLossless != nil) && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
             let sink = CountingSink(try outputs.open(target, options.format))
-            let report = try Encoder(options, pool: pool).encode(source, to: sink)
+            let report: EncodeReport
+            if goal.isEmpty {
+                report = try Encoder(options, pool: pool).encode(source, to: sink)
+            } else {
+                if search?.format != options.format { search = (options.format, try QualitySearch(options, goal, pool: pool)) }
+                let curve: (([TriedQuality]) -> Void)? = table == nil && plot == nil ? nil : { curves.add(name.isEmpty ? "-" : Console.printable(name), $0) }
+                let (found, tried) = try search!.search.encode(source, to: sink, curve: curve)
+                report = found
+                messages.found(tried, name)
+            }
             let original = keepsSmaller ? messages.original(of: source, report, options.format, name) : nil
             let takesOriginal = original.map { $0.count < sink.byteCount } ?? false
             if let original, takesOriginal {
@@ -88,6 +133,8 @@ struct ImgEncode: FilterCommand {
         } failed: { _ throws(ImageError) in outputs.pictureFailed() }
         do throws(ImageError) {
             try outputs.end()
+            try Self.write(curves.csv, to: table, pool)
+            try Self.write(curves.svg, to: plot, pool)
         } catch {
             console.report(error, subject: output?.bytes ?? Array("standard output".utf8))
             stream.note(error.status)

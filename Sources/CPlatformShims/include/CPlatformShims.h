@@ -27,6 +27,9 @@ int imgpipe_remove_on_signal(const char *path);
 /* Forgets the name of a place; nothing for -1. */
 void imgpipe_keep_on_signal(int place);
 
+/* memfd_create(2): a file in memory; -1 on failure. */
+int imgpipe_memory_file(void);
+
 /* snprintf(3) with "%.*g": a number with so many digits that mean something; its length. */
 int imgpipe_format_number(char *text, size_t size, int digits, double number);
 

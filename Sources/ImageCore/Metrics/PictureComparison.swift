@@ -1,10 +1,12 @@
 /// Compares two pictures row by row, once they are in the same terms: upright, in one space of colour, of one depth.
 public struct PictureComparison {
     private let metrics: [QualityMetric]
+    private let measuresChroma: Bool
     private let pool: BufferPool
 
-    public init(_ metrics: [QualityMetric], pool: BufferPool) {
-        (self.metrics, self.pool) = (metrics, pool)
+    /// `measuresChroma`: SSIM of Cb and Cr too, of pictures of 8 bits in colour.
+    public init(_ metrics: [QualityMetric], measuresChroma: Bool = false, pool: BufferPool) {
+        (self.metrics, self.measuresChroma, self.pool) = (metrics, measuresChroma, pool)
     }
 
     /// Grey compares with grey as grey, else all as RGB, in the greater depth; where one has alpha both are blended with black and with white,
@@ -31,7 +33,7 @@ public struct PictureComparison {
             guard more == other else { throw .unsupported("the numbers of frames differ") }
             if !more { break }
             let meters = try (hasAlpha ? [0, 1] : [1]).map { (white) throws(ImageError) in
-                (ground: white, meter: try FrameMeter(info, metrics, pool: pool, map: white == 1 ? map : nil))
+                (ground: white, meter: try FrameMeter(info, metrics, measuresChroma: measuresChroma, pool: pool, map: white == 1 ? map : nil))
             }
             try pass(first, second, terms, info) { (a, b) in
                 if !hasAlpha { return meters[0].meter.add(a, b) }

@@ -33,6 +33,11 @@ public struct QualityScores: Equatable, Sendable {
     public fileprivate(set) var scores: [(metric: QualityMetric, value: Double)] = []
     /// PSNR of each channel.
     public fileprivate(set) var channelPSNR: [Double] = []
+    /// SSIM of Cb and of Cr, where it was asked for.
+    public fileprivate(set) var chromaSSIM: [Double] = []
+
+    /// None.
+    public init() {}
 
     public subscript(metric: QualityMetric) -> Double? { scores.first { $0.metric == metric }?.value }
 
@@ -41,11 +46,12 @@ public struct QualityScores: Equatable, Sendable {
         var worse = self
         for i in worse.scores.indices { worse.scores[i].value = min(scores[i].value, other.scores[i].value) }
         worse.channelPSNR = zip(channelPSNR, other.channelPSNR).map(min)
+        worse.chromaSSIM = zip(chromaSSIM, other.chromaSSIM).map(min)
         return worse
     }
 
     public static func == (a: QualityScores, b: QualityScores) -> Bool {
-        a.channelPSNR == b.channelPSNR && a.scores.elementsEqual(b.scores) { $0.metric == $1.metric && $0.value == $1.value }
+        a.channelPSNR == b.channelPSNR && a.chromaSSIM == b.chromaSSIM && a.scores.elementsEqual(b.scores) { $0.metric == $1.metric && $0.value == $1.value }
     }
 }
 
@@ -61,9 +67,13 @@ final class FrameMeter {
     private let ssimulacra2: SSIMULACRA2?
     private let luma: LumaFork
     private let lumaRows: PaddedRows<Float>
+    /// Of Cb and Cr.
+    private let chroma: [StructuralSimilarity]
 
     /// `info`: packed grey or RGB without alpha. Throws `unsupported` for pictures that a metric is not defined for.
-    init(_ info: ImageInfo, _ metrics: [QualityMetric], pool: BufferPool, map: ((_ row: Int, UnsafeBufferPointer<Float>) -> Void)? = nil) throws(ImageError) {
+    init(
+        _ info: ImageInfo, _ metrics: [QualityMetric], measuresChroma: Bool = false, pool: BufferPool, map: ((_ row: Int, UnsafeBufferPointer<Float>) -> Void)? = nil
+    ) throws(ImageError) {
         (format, self.metrics) = (info.format, metrics)
         let (width, height) = (Int(info.width), Int(info.height))
         self.width = width
@@ -107,6 +117,11 @@ final class FrameMeter {
         }
         luma = LumaFork(branches)
         hasLuma = !branches.isEmpty
+        var chroma: [StructuralSimilarity] = []
+        if measuresChroma && info.format.model == .rgb && info.format.sample == .uint8 {
+            for _ in 0..<2 { chroma.append(try StructuralSimilarity(width: width, height: height, pool: pool)) }
+        }
+        self.chroma = chroma
         lumaRows = try PaddedRows(2, samples: width + 8, pool: pool)
     }
 
@@ -119,7 +134,7 @@ final class FrameMeter {
         if format.sample == .uint8 {
             let (a, b) = (a.assumingMemoryBound(to: UInt8.self), b.assumingMemoryBound(to: UInt8.self))
             if metrics.contains(.psnr) { squares.add(a, b, count) }
-            guard hasLuma else { return }
+            guard hasLuma || !chroma.isEmpty else { return }
             for (row, samples) in [a, b].enumerated() {
                 if format.model == .gray { VectorOps.best.load8(samples, lumaRows[row], width) } else { VectorOps.best.luma8(samples, lumaRows[row], width) }
             }
@@ -130,6 +145,21 @@ final class FrameMeter {
             for (row, samples) in [a, b].enumerated() { deepLuma(samples, lumaRows[row]) }
         }
         luma.add(lumaRows[0], lumaRows[1])
+        if !chroma.isEmpty { addChroma(a.assumingMemoryBound(to: UInt8.self), b.assumingMemoryBound(to: UInt8.self)) }
+    }
+
+    /// JFIF's Cb and Cr, not rounded.
+    private func addChroma(_ a: UnsafePointer<UInt8>, _ b: UnsafePointer<UInt8>) {
+        let weights: [(Float, Float, Float)] = [(-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312)]
+        for (plane, filter) in zip(weights, chroma) {
+            for (row, samples) in [a, b].enumerated() {
+                let target = lumaRows[row]
+                for i in 0..<width {
+                    target[i] = Float(samples[3 * i]) * plane.0 + Float(samples[3 * i + 1]) * plane.1 + Float(samples[3 * i + 2]) * plane.2 + 128
+                }
+            }
+            filter.add(lumaRows[0], lumaRows[1])
+        }
     }
 
     /// 0...255 of 16 bits, with its fractions.
@@ -147,6 +177,7 @@ final class FrameMeter {
     func end() -> QualityScores {
         luma.end()
         var result = QualityScores()
+        result.chromaSSIM = chroma.map(\.mean)
         for metric in metrics {
             switch metric {
             case .psnr:

@@ -35,6 +35,17 @@ public enum Subsampling: UInt8, Sendable {
 
     public var horizontal: Int { Int(rawValue >> 4) }
     public var vertical: Int { Int(rawValue & 15) }
+
+    /// As people write it: "4:2:0".
+    public var name: String {
+        switch self {
+        case .s444: "4:4:4"
+        case .s422: "4:2:2"
+        case .s420: "4:2:0"
+        case .s440: "4:4:0"
+        case .s411: "4:1:1"
+        }
+    }
 }
 
 public enum Layout: UInt8, Sendable {

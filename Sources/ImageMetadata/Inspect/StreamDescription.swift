@@ -13,13 +13,7 @@ extension PictureDescription {
         }
         hasAlpha = info.format.hasAlpha
         if info.format.layout == .planar {
-            subsampling = switch info.format.subsampling {
-            case .s444: "4:4:4"
-            case .s422: "4:2:2"
-            case .s420: "4:2:0"
-            case .s440: "4:4:0"
-            case .s411: "4:1:1"
-            }
+            subsampling = info.format.subsampling.name
         }
         (frames, loop) = (0, info.loop)
         statedOrientation = info.orientation

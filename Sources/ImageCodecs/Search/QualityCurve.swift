@@ -1,0 +1,73 @@
+import ImageCore
+
+/// What pictures take and lose at each quality.
+public struct QualityCurves {
+    private var pictures: [(name: String, points: [TriedQuality])] = []
+
+    public init() {}
+
+    public mutating func add(_ name: String, _ points: [TriedQuality]) { pictures.append((name, points)) }
+
+    /// Comma-separated values (RFC 4180) with a head: file, quality, subsampling, bytes, and each metric.
+    public var csv: String {
+        let metrics = pictures.first?.points.first?.scores.scores.map(\.metric.rawValue) ?? []
+        var text = (["file", "quality", "subsampling", "bytes"] + metrics).joined(separator: ",") + "\r\n"
+        for picture in pictures {
+            let name = "\"" + picture.name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+            for point in picture.points {
+                let scores = point.scores.scores.map { "\($0.value)" }
+                text += ([name, "\(point.quality)", point.subsampling?.name ?? "", "\(point.byteCount)"] + scores).joined(separator: ",") + "\r\n"
+            }
+        }
+        return text
+    }
+
+    // MARK: A drawing
+
+    private static let colors = ["#1b6ca8", "#c8553d", "#4c956c", "#8e5572", "#b8860b", "#555555"]
+    private static let width = 640.0, height = 320.0, margin = 50.0
+
+    /// The first metric over bytes, a line for each picture; a point for each quality, which its title says.
+    public var svg: String {
+        let points = pictures.flatMap(\.points)
+        let metric = points.first?.scores.scores.first?.metric.rawValue ?? ""
+        let scores = points.compactMap { $0.scores.scores.first?.value }.filter(\.isFinite)
+        let mostBytes = Double(points.map(\.byteCount).max() ?? 1)
+        let (low, high) = (scores.min() ?? 0, scores.max() ?? 1)
+        func x(_ bytes: Int) -> Double { Self.margin + Double(bytes) / mostBytes * (Self.width - 2 * Self.margin) }
+        func y(_ score: Double) -> Double { Self.height - Self.margin - (min(score, high) - low) / max(high - low, 1e-9) * (Self.height - 2 * Self.margin) }
+        func text(_ value: Double) -> String { "\(Double(Int(value * 10)) / 10)" }
+        func label(_ x: Double, _ y: Double, _ words: String, _ anchor: String) -> String {
+            "<text x=\"\(text(x))\" y=\"\(text(y))\" text-anchor=\"\(anchor)\">\(Self.escaped(words))</text>\n"
+        }
+        var drawing = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(Int(Self.width)) \(Int(Self.height))\" font-family=\"sans-serif\" font-size=\"12\">\n"
+        drawing += "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+        let corner = "\(text(Self.margin)),\(text(Self.height - Self.margin))"
+        drawing += "<polyline fill=\"none\" stroke=\"#888888\" points=\"\(text(Self.margin)),\(text(Self.margin)) \(corner) \(text(Self.width - Self.margin)),\(text(Self.height - Self.margin))\"/>\n"
+        drawing += label(Self.margin - 4, Self.margin + 4, Self.short(high), "end") + label(Self.margin - 4, Self.height - Self.margin, Self.short(low), "end")
+        drawing += label(Self.margin, Self.margin - 12, metric, "middle") + label(Self.width - Self.margin, Self.height - Self.margin + 18, "\(Int(mostBytes)) bytes", "end")
+        for (i, picture) in pictures.enumerated() {
+            let color = Self.colors[i % Self.colors.count]
+            let places = picture.points.map { (point: $0, x: x($0.byteCount), y: y($0.scores.scores.first?.value ?? low)) }
+            drawing += "<polyline fill=\"none\" stroke=\"\(color)\" points=\"\(places.map { "\(text($0.x)),\(text($0.y))" }.joined(separator: " "))\"/>\n"
+            for place in places {
+                drawing += "<circle cx=\"\(text(place.x))\" cy=\"\(text(place.y))\" r=\"3\" fill=\"\(color)\"><title>\(Self.escaped(place.point.text))</title></circle>\n"
+            }
+            if let last = places.last { drawing += label(last.x - 6, last.y - 8 + Double(i % 4) * 14, picture.name, "end") }
+        }
+        return drawing + "</svg>\n"
+    }
+
+    private static func short(_ value: Double) -> String { "\(Double(Int(value * 1000)) / 1000)" }
+
+    private static func escaped(_ text: String) -> String {
+        text.map { character in
+            switch character {
+            case "&": "&amp;"
+            case "<": "&lt;"
+            case ">": "&gt;"
+            default: String(character)
+            }
+        }.joined()
+    }
+}

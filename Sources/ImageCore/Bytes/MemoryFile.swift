@@ -1,0 +1,46 @@
+import CPlatformShims
+import Glibc
+
+/// A file in memory that is written once, and read like any other.
+package final class MemoryFile: ByteSink {
+    private let number: Int32
+    package private(set) var byteCount = 0
+
+    package init() throws(ImageError) {
+        number = imgpipe_memory_file()
+        guard number >= 0 else { throw .temporaryFile(errno: errno) }
+    }
+
+    deinit { close(number) }
+
+    package func write(_ bytes: RawSpan) throws(ImageError) {
+        do throws(ImageError) {
+            try Descriptor(number: number, owned: false).write(bytes)
+        } catch .writeFailed(let code) {
+            throw .temporaryFile(errno: code)
+        }
+        byteCount += bytes.byteCount
+    }
+
+    package func commit() throws(ImageError) {}
+
+    package func reset() throws(ImageError) {
+        guard ftruncate(number, 0) == 0, lseek(number, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
+        byteCount = 0
+    }
+
+    /// From its start; one reader at a time.
+    package func source(pool: BufferPool) throws(ImageError) -> ByteSource {
+        guard lseek(number, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
+        return try ByteSource(Descriptor(number: number, owned: false), pool: pool)
+    }
+
+    /// All of it, to another sink.
+    package func copy(to sink: any ByteSink, pool: BufferPool) throws(ImageError) {
+        let source = try source(pool: pool)
+        while try source.refill() > 0 {
+            try sink.write(source.window)
+            source.skip(source.waitingCount)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""imgencode's search for a quality: floors as scikit-image measures them, bytes against all hundred qualities, chroma of coloured text.
+
+usage: search.py [--bin DIR]
+"""
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from harness import Results, find_corpus, shell, take_tools
+from quality import luma, ssim
+
+ENCODES = re.compile(r"quality (\d+)(, 4:\d:\d)?.*, (\d+) bytes, of (\d+) encodings")
+
+
+def found(picture, target, *options):
+    """What imgencode -v says, the status, and whether there is a file."""
+    run = subprocess.run(["sh", "-c", 'imgdecode "$1" | { shift; imgencode -v "$@"; }', "sh", picture, "-o", target, *options],
+                         stderr=subprocess.PIPE, check=False)
+    return run.returncode, run.stderr.decode(errors="replace")
+
+
+def decoded(path):
+    if path.endswith(".jpg"):
+        return np.asarray(Image.open(io.BytesIO(shell('djpeg "$1"', path))))
+    return np.asarray(Image.open(io.BytesIO(shell('dwebp -quiet -ppm "$1" -o -', path))))
+
+
+def check_floors(results, names, folder):
+    encodes = []
+    for name in names:
+        first = np.asarray(Image.open(name).convert("RGB"))
+        for ending in ("jpg", "webp"):
+            target = os.path.join(folder, "o." + ending)
+            for least in (0.9, 0.95, 0.98):
+                status, said = found(name, target, "--min-ssim", str(least))
+                second = decoded(target)
+                value = ssim(luma(first), luma(second))
+                results.check(status == 0 and value >= least, f"{name} {ending} {least}: {status}, SSIM {value} {said}")
+                match = ENCODES.search(said)
+                encodes.append(int(match.group(4)))
+                results.check(encodes[-1] <= 14 and os.path.getsize(target) == int(match.group(3)), f"{name}: {said}")
+                again = os.path.join(folder, "again." + ending)
+                found(name, again, "--min-ssim", str(least))
+                results.check(open(target, "rb").read() == open(again, "rb").read(), f"{name} {ending} {least}: another file the second time")
+            status, said = found(name, target, "--min-psnr", "36")
+            error = np.mean((first.astype(float) - decoded(target).astype(float)) ** 2)
+            results.check(status == 0 and 10 * np.log10(255 ** 2 / error) >= 36 - 1e-6, f"{name} {ending}: PSNR {10 * np.log10(255 ** 2 / error)} {said}")
+            status, said = found(name, target, "--max-bytes", "30000")
+            size = os.path.getsize(target)
+            results.check(status == 0 and 27000 < size <= 30000, f"{name} {ending}: {size} bytes of 30000 {said}")
+    print(f"{len(encodes)} searches for SSIM, {sum(encodes) / len(encodes):.1f} encodings each")
+    results.check(sum(encodes) / len(encodes) < 6, "too many encodings")
+
+
+def check_all_qualities(results, name, folder):
+    """No other quality with the same chroma meets the floor with 2 % fewer bytes, nor does cjpeg."""
+    first = luma(np.asarray(Image.open(name).convert("RGB")))
+    ppm = shell('pngtopnm "$1"', name)
+    tried = {"4:2:0": [], "4:4:4": []}
+    for quality in range(1, 101):
+        for chroma, factors in (("4:2:0", "2x2"), ("4:4:4", "1x1")):
+            jpeg = subprocess.run(["cjpeg", "-quality", str(quality), "-optimize", "-sample", factors], input=ppm, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, check=True).stdout
+            second = np.asarray(Image.open(io.BytesIO(subprocess.run(["djpeg"], input=jpeg, stdout=subprocess.PIPE, check=True).stdout)))
+            tried[chroma].append((len(jpeg), quality, ssim(first, luma(second))))
+    target = os.path.join(folder, "o.jpg")
+    for least in (0.85, 0.9, 0.93, 0.95, 0.97, 0.98):
+        status, said = found(name, target, "--min-ssim", str(least))
+        chroma = ENCODES.search(said).group(2)[2:]
+        best = min(entry for entry in tried[chroma] if entry[2] >= least)
+        size = os.path.getsize(target)
+        results.check(status == 0 and size <= 1.02 * best[0], f"{least}: {size} bytes ({said}), quality {best[1]} has {best[0]}")
+
+
+def text_page(folder, color):
+    picture = Image.new("RGB", (480, 320), "white")
+    draw = ImageDraw.Draw(picture)
+    for line in range(20):
+        draw.text((8, 16 * line), f"{line} the quick brown fox jumps over the lazy dog, and over nine more", fill=color, font=ImageFont.load_default())
+    path = os.path.join(folder, f"text-{color}.png")
+    picture.save(path)
+    return path
+
+
+def check_text(results, folder):
+    """Red text smears with chroma of half the size, and gets whole chroma; black text does not."""
+    for color, wanted in (("red", "4:4:4"), ("black", "4:2:0")):
+        target = os.path.join(folder, "t.jpg")
+        status, said = found(text_page(folder, color), target, "--min-ssim", "0.95")
+        results.check(status == 0 and f", {wanted}, " in said, f"{color} text: {said}")
+
+
+def check_unreachable(results, name, folder):
+    target = os.path.join(folder, "none.jpg")
+    status, said = found(name, target, "--min-ssim", "0.9999", "--max-bytes", "2000")
+    results.check(status == 1 and not os.path.exists(target) and len(said.splitlines()) == 1, f"{status} {said}")
+
+
+def main():
+    take_tools("imgencode's search for a quality")
+    corpus, results = find_corpus(), Results()
+    if corpus is None:
+        results.skipped += 1
+        results.end()
+    names = [os.path.join(corpus, "kodak", name) for name in sorted(os.listdir(os.path.join(corpus, "kodak"))) if name.endswith(".png")]
+    with tempfile.TemporaryDirectory() as folder:
+        check_floors(results, names[:3], folder)
+        check_text(results, folder)
+        check_unreachable(results, names[0], folder)
+        check_all_qualities(results, names[-1], folder)
+    results.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
