@@ -53,7 +53,11 @@ public struct QualityCurves {
             for place in places {
                 drawing += "<circle cx=\"\(text(place.x))\" cy=\"\(text(place.y))\" r=\"3\" fill=\"\(color)\"><title>\(Self.escaped(place.point.text))</title></circle>\n"
             }
-            if let last = places.last { drawing += label(last.x - 6, last.y - 8 + Double(i % 4) * 14, picture.name, "end") }
+            // Where curves that rise fast leave room.
+            let line = Self.height - Self.margin - 12 - 14 * Double(pictures.count - 1 - i)
+            if line > Self.margin {
+                drawing += "<g fill=\"\(color)\">\(label(Self.width - Self.margin, line, String(picture.name.split(separator: "/").last ?? "-"), "end"))</g>\n"
+            }
         }
         return drawing + "</svg>\n"
     }
