@@ -6,7 +6,7 @@ import ImageMetadata
 @main
 struct ImgInfo: FilterCommand {
     static let declaration = CommandDeclaration(
-        "imginfo", operands: "[FILE]...", count: 0...Int.max, summary: "Say what JPEG, PNG and WebP files are, or the pictures of a pixel stream.",
+        "imginfo", operands: "[FILE]...", count: 0...Int.max, summary: "Say what JPEG, PNG, WebP and PNM files are, or the pictures of a pixel stream.",
         discussion: """
             Only headers and metadata are read, never pixels. With no FILE, or when FILE is -, read standard input, a file or a pixel stream. \
             The format is told by content, not by name.

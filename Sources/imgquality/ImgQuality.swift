@@ -68,7 +68,14 @@ struct ImgQuality: FilterCommand {
             try test.end()
             let text = isJSON ? ScoresText.json(scores) : ScoresText.line(scores)
             try Descriptor(number: writesBinaryToStandardOutput ? 2 : 1, owned: false).write(Array(text.utf8).span.bytes)
-            if let heat, let map { try heat.write(to: map, pool: pool) }
+            if let heat, let map {
+                do throws(ImageError) {
+                    try heat.write(to: map, pool: pool)
+                } catch {
+                    console.report(error, subject: map.isStandardStream ? Array("standard output".utf8) : map.bytes)
+                    return error.status
+                }
+            }
             return floors.contains { floor in scores[floor.metric].map { !($0 >= floor.least) } ?? true } ? .answerIsNo : .done
         } catch {
             if case .writeFailed = error { throw error }

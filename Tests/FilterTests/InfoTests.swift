@@ -52,13 +52,19 @@ import Testing
     @Test func whatIsNoPictureIsRefusedAndTheOthersAreSaid() throws {
         let outcome = try place.sh("echo no > a.txt; imginfo -b a.txt missing.jpg tagged.jpg; echo $?")
         #expect(outcome.text.hasPrefix("tagged.jpg: JPEG") && outcome.text.hasSuffix("\n65\n"))
-        #expect(outcome.messages == ["imginfo: a.txt is not a picture: no JPEG, PNG or WebP begins like this", "imginfo: missing.jpg: no such file or directory"])
+        #expect(outcome.messages == ["imginfo: a.txt is not a picture: no JPEG, PNG, WebP or PNM begins like this", "imginfo: missing.jpg: no such file or directory"])
     }
 
     @Test func aCutFileIsSaidAsFarAsItGoes() throws {
         let outcome = try place.sh("imgdecode photo.jpg | imgencode -o a.png; head -c 3000 a.png > cut.png; imginfo -b cut.png; echo $?; cat cut.png | imginfo -b")
         #expect(outcome.messages == ["imginfo: cut.png: truncated at byte 3000", "imginfo: standard input: truncated at byte 3000"])
         #expect(outcome.text.contains("cut.png: PNG, ") && outcome.text.contains("\n65\n"))
+    }
+
+    @Test func netpbmsFilesAreSaid() throws {
+        let outcome = try place.sh(#"printf 'P1 # a comment\n3 2\n000111' | imginfo -b; imgdecode photo.jpg | imgresize 32x24! | imgencode -f pam | imginfo -b; printf 'P5 4 4 1000\n' | imginfo -b; printf 'P6 4 x 255' | imginfo -b"#)
+        #expect(outcome.text == "standard input: PNM, 3 x 2, grey, 1 bit\nstandard input: PNM, 32 x 24, RGB, 8 bits\nstandard input: PNM, 4 x 4, grey, 10 bits\n", "\(outcome.text)")
+        #expect(outcome.errors == "imginfo: standard input: a header without a number at byte 7\n")
     }
 
     @Test func namesComeFromAList() throws {

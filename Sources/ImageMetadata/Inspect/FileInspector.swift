@@ -1,6 +1,6 @@
 import ImageCore
 
-/// Tells what a JPEG, PNG or WebP is from its headers. No pixel is decoded, and in a regular file none is read.
+/// Tells what a JPEG, PNG, WebP or PNM is from its headers. No pixel is decoded, and in a regular file none is read.
 public struct FileInspector {
     private let limits: Limits
 
@@ -20,9 +20,10 @@ public struct FileInspector {
             try inspector.read(into: &picture)
         }
         case .webp: return try described(.webp, source) { (picture) throws(ImageError) in try WebPInspector(source, limits).read(into: &picture) }
+        case .pnm: return try described(.pnm, source) { (picture) throws(ImageError) in try PNMInspector(source).read(into: &picture) }
         case .some(let other): throw .unsupported("is \(other.withArticle), which imginfo does not read")
         case nil:
-            throw source.waitingCount == 0 ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG or WebP begins like this")
+            throw source.waitingCount == 0 ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG, WebP or PNM begins like this")
         }
     }
 
