@@ -23,6 +23,13 @@ import Testing
         #expect(outcome.messages.count == 1 && outcome.errors.contains("imgencode: a.png: quality ") && outcome.errors.contains(", \(size) bytes, of "), "\(outcome.errors)")
     }
 
+    @Test func smallPicturesAreSearchedToo() throws {
+        let outcome = try place.sh(
+            "for size in 1 7 10 11 12 17; do imgdecode a.png | imgresize ${size}x$size! | imgencode -o s.png; imgdecode s.png | imgencode --min-psnr 20 -o s.jpg; imgquality --metric psnr --min-psnr 20 s.png s.jpg > /dev/null; echo $?; done; imgdecode a.png | imgresize 10 | imgencode --min-ssim 0.5; echo $?")
+        #expect(outcome.text == String(repeating: "0\n", count: 6) + "65\n", "\(outcome.errors)")
+        #expect(outcome.messages == ["imgencode: a.png: ssim needs 11 pixels a side, of 10x8"])
+    }
+
     @Test func bytesAreKept() throws {
         let outcome = try place.sh("imgdecode a.png | imgencode --max-bytes 5000 | wc -c; imgdecode a.png | imgencode -f webp --max-bytes 5000 | wc -c")
         let sizes = outcome.text.split(separator: "\n").compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }

@@ -226,7 +226,8 @@ public final class QualitySearch {
         encodeCount += 1
         var scores = QualityScores()
         if !metrics.isEmpty {
-            let comparison = PictureComparison(metrics, measuresChroma: subsampling == .s420, pool: pool)
+            // Where luma is held against SSIM: other metrics see chroma themselves.
+            let comparison = PictureComparison(metrics, measuresChroma: subsampling == .s420 && metrics.contains(.ssim), pool: pool)
             scores = try comparison.scores(reference: stored.rows(), test: decoder.open(file.source(pool: pool)))
         }
         let tried = TriedQuality(quality: quality, subsampling: subsampling, scores: scores, byteCount: file.byteCount)

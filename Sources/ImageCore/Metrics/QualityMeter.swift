@@ -119,6 +119,7 @@ final class FrameMeter {
         hasLuma = !branches.isEmpty
         var chroma: [StructuralSimilarity] = []
         if measuresChroma && info.format.model == .rgb && info.format.sample == .uint8 {
+            try need(StructuralSimilarity.windowSide, .ssim)
             for _ in 0..<2 { chroma.append(try StructuralSimilarity(width: width, height: height, pool: pool)) }
         }
         self.chroma = chroma
