@@ -66,6 +66,7 @@ struct ImgEncode: FilterCommand {
         self.options = options
         goal = try Self.goal(given)
         (table, plot) = (given.text("tune-table").map { FilePath(argument: $0) }, given.text("plot").map { FilePath(argument: $0) })
+        for path in [table, plot] where path?.isStandardStream ?? false { throw .usage("--tune-table and --plot need the name of a file") }
         if goal.isEmpty && (table != nil || plot != nil) { throw .usage("--tune-table and --plot need a floor, or --max-bytes") }
         format = try given.choice("format", EncodedFormat.self)
         let path = given.text("output").map { FilePath(argument: $0) }
@@ -75,8 +76,7 @@ struct ImgEncode: FilterCommand {
         limits = try given.limits()
     }
 
-    private static func write(_ text: String, to path: FilePath?, _ pool: BufferPool) throws(ImageError) {
-        guard let path else { return }
+    private static func write(_ text: String, to path: FilePath, _ pool: BufferPool) throws(ImageError) {
         let file = try AtomicFile(path, pool: pool)
         try file.write(Array(text.utf8).span.bytes)
         try file.commit()
@@ -116,7 +116,7 @@ struct ImgEncode: FilterCommand {
             if goal.isEmpty {
                 report = try Encoder(options, pool: pool).encode(source, to: sink)
             } else {
-                if search?.format != options.format { search = (options.format, try QualitySearch(options, goal, pool: pool)) }
+                if search?.format != options.format { search = (options.format, try QualitySearch(options, goal, limits: limits, pool: pool)) }
                 let curve: (([TriedQuality]) -> Void)? = table == nil && plot == nil ? nil : { curves.add(name.isEmpty ? "-" : Console.printable(name), $0) }
                 let (found, tried) = try search!.search.encode(source, to: sink, curve: curve)
                 report = found
@@ -133,11 +133,18 @@ struct ImgEncode: FilterCommand {
         } failed: { _ throws(ImageError) in outputs.pictureFailed() }
         do throws(ImageError) {
             try outputs.end()
-            try Self.write(curves.csv, to: table, pool)
-            try Self.write(curves.svg, to: plot, pool)
         } catch {
             console.report(error, subject: output?.bytes ?? Array("standard output".utf8))
             stream.note(error.status)
+        }
+        for (path, text) in [(table, curves.csv), (plot, curves.svg)] {
+            guard let path else { continue }
+            do throws(ImageError) {
+                try Self.write(text, to: path, pool)
+            } catch {
+                console.report(error, subject: path.bytes)
+                stream.note(error.status)
+            }
         }
         return stream.status
     }

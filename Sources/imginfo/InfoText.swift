@@ -41,6 +41,8 @@ enum InfoText {
         /// A head, and fields below it, their values under one another.
         func add(_ head: String, _ fields: [(name: String, value: String)] = []) {
             lines.append("  " + head)
+            // Keywords are the file's own text too.
+            let fields = fields.map { (name: Console.printable(Array($0.name.utf8)), value: $0.value) }
             let width = fields.map(\.name.count).max() ?? 0
             for field in fields {
                 lines.append("    " + field.name + String(repeating: " ", count: width - field.name.count + 2) + Console.printable(Array(field.value.utf8)))

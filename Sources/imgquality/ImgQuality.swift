@@ -1,3 +1,4 @@
+import CPlatformShims
 import FilterSupport
 import Glibc
 import ImageCodecs
@@ -104,8 +105,13 @@ final class QualityInputs {
     func open(_ reference: FilePath, _ test: FilePath) throws(ImageError) -> (Input, Input) {
         // One that is a pipe must be read on while the other is waited for.
         let areBothPipes = [reference, test].allSatisfy(Self.isPipe)
-        var first = try open(reference, readsAhead: areBothPipes)
-        var second = try open(test, readsAhead: areBothPipes)
+        // Both are open before the first byte is waited for.
+        subject = Self.subject(reference)
+        let referenceBytes = try source(reference, readsAhead: areBothPipes)
+        subject = Self.subject(test)
+        let testBytes = try source(test, readsAhead: areBothPipes)
+        var first = try open(reference, referenceBytes)
+        var second = try open(test, testBytes)
         subject = []
         if first.rows.metadata[.icc] != second.rows.metadata[.icc] {
             first.rows = try inSRGB(first.rows, reference)
@@ -128,10 +134,11 @@ final class QualityInputs {
         return failed == 0 && status.st_mode & S_IFMT != S_IFREG
     }
 
-    private func open(_ path: FilePath, readsAhead: Bool) throws(ImageError) -> Input {
+    private func open(_ path: FilePath, _ input: (bytes: ByteSource, readAhead: ReadAhead?)) throws(ImageError) -> Input {
         subject = Self.subject(path)
-        let source = try source(path, readsAhead: readsAhead)
+        let source = input.bytes
         try source.prefetch(FileSignature.headBytes)
+        if source.waitingCount == 0, let code = input.readAhead?.openErrno.load(ordering: .acquiring), code != 0 { throw .cannotOpen(errno: code) }
         guard FileSignature(source.waiting) == .pixelStream else {
             var options = DecodeOptions()
             options.limits = limits
@@ -154,17 +161,10 @@ final class QualityInputs {
         }
     }
 
-    private func source(_ path: FilePath, readsAhead: Bool) throws(ImageError) -> ByteSource {
-        guard readsAhead else { return try ByteSource(path.isStandardStream ? .standardInput : .open(reading: path), pool: pool) }
-        let number: Int32
-        if path.isStandardStream {
-            number = 0
-        } else {
-            let descriptor = try Descriptor.open(reading: path)
-            number = dup(descriptor.number)
-        }
-        let (readAhead, output) = try ReadAhead.begin(number)
+    private func source(_ path: FilePath, readsAhead: Bool) throws(ImageError) -> (bytes: ByteSource, readAhead: ReadAhead?) {
+        guard readsAhead else { return (try ByteSource(path.isStandardStream ? .standardInput : .open(reading: path), pool: pool), nil) }
+        let (readAhead, output) = try ReadAhead.begin { path.isStandardStream ? 0 : path.withCString { imgpipe_open($0, O_RDONLY | O_CLOEXEC, 0) } }
         _ = try Thread { readAhead.pump() }
-        return try ByteSource(Descriptor(number: output), pool: pool)
+        return (try ByteSource(Descriptor(number: output), pool: pool), readAhead)
     }
 }

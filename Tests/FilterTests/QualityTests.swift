@@ -88,6 +88,13 @@ import Testing
         #expect(lines.count == 3 && lines[0] == lines[2] && lines[1] == "0", "\(outcome.text) \(outcome.errors)")
     }
 
+    /// tee opens all its outputs before it writes to any.
+    @Test(arguments: ["(tee A B < a.png > /dev/null) & imgquality A B", "(tee B A < a.png > /dev/null) & imgquality A B", "tee A < a.png | imgquality - A", "tee A < a.png | imgquality A -"])
+    func namedPipesAreOpenedTogether(_ script: String) throws {
+        let outcome = try place.sh("mkfifo A B; cat > run.sh << 'END'\n\(script)\nEND\ntimeout 30 sh run.sh; echo $?")
+        #expect(outcome.text == "psnr inf ssim 1\n0\n", "\(outcome.errors)")
+    }
+
     @Test func aMapShowsWhereTheyDiffer() throws {
         let outcome = try place.sh(
             """

@@ -30,6 +30,19 @@ import Testing
         #expect(outcome.messages == ["imgencode: a.png: ssim needs 11 pixels a side, of 10x8"])
     }
 
+    @Test func picturesThatLoseNothingAreFoundToo() throws {
+        let outcome = try place.sh(
+            "{ printf 'P5 16 16 255 '; head -c 256 /dev/zero; } > black.pgm; for f in jpg webp; do imgdecode black.pgm | imgencode -v --min-psnr 30 --tune-table t.csv -o b.$f; echo $?; done; imgdecode black.pgm | imgencode --min-ssim 1 | imgquality black.pgm; imgdecode black.pgm | imgencode --min-psnr 30 --max-bytes 10; echo $?")
+        #expect(outcome.text == "0\n0\npsnr inf ssim 1\n1\n", "\(outcome.errors)")
+        #expect(outcome.messages.count == 3 && outcome.errors.contains("psnr inf"))
+    }
+
+    @Test func ofThoseThatFitTheBetterOneIsTaken() throws {
+        #expect(try place.sh("imgdecode a.png | imgencode -v --max-bytes 9999999 -o big.jpg; imgdecode a.png | imgencode -q 100 --subsampling 444 --optimize | cmp - big.jpg").status == 0)
+        let nearest = try place.sh("imgdecode a.png | imgencode --min-ssim 0.9 --max-bytes 500; imgdecode a.png | imgencode --min-ssim 0.9 | wc -c")
+        #expect(nearest.errors.contains(", \(nearest.text.trimmingCharacters(in: .whitespacesAndNewlines)) bytes"), "\(nearest.errors) \(nearest.text)")
+    }
+
     @Test func bytesAreKept() throws {
         let outcome = try place.sh("imgdecode a.png | imgencode --max-bytes 5000 | wc -c; imgdecode a.png | imgencode -f webp --max-bytes 5000 | wc -c")
         let sizes = outcome.text.split(separator: "\n").compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }

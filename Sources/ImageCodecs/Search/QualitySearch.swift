@@ -29,7 +29,8 @@ public struct TriedQuality: Sendable {
 
     public var text: String {
         let chroma = subsampling.map { ", \($0.name)" } ?? ""
-        let scores = scores.scores.map { ", \($0.metric.rawValue) \(Double(Int64(($0.value * 1e5).rounded(.down))) / 1e5)" }.joined()
+        // Never more than it is.
+        let scores = scores.scores.map { ", \($0.metric.rawValue) \($0.value.isFinite ? ($0.value * 1e5).rounded(.down) / 1e5 : $0.value)" }.joined()
         return "quality \(quality)\(chroma)\(scores), \(byteCount) bytes"
     }
 }
@@ -45,7 +46,8 @@ public final class QualitySearch {
     private let pool: BufferPool
     private let floors: [(metric: QualityMetric, least: Double)]
     private let decoder: Decoder
-    /// Where a search begins: what the picture before needed. It is found with fewer encodings, and not found elsewhere.
+    /// Where a search begins: what the picture before needed, so that it takes fewer encodings. Where scores rise with quality, as those of
+    /// photographs do, the same is found from wherever.
     private var firstQuality = 60
     private var encodeCount = 0
     /// The nearest miss: for who asks for what cannot be.
@@ -54,14 +56,16 @@ public final class QualitySearch {
     private static let mostEncodes = 7
 
     /// `options`: with the format; its quality is not looked at. Throws `usage` for a format without qualities.
-    public init(_ options: EncodeOptions, _ target: QualityTarget, pool: BufferPool) throws(ImageError) {
+    public init(_ options: EncodeOptions, _ target: QualityTarget, limits: Limits, pool: BufferPool) throws(ImageError) {
         guard options.format == .jpeg || options.format == .webp, !options.isLossless, options.nearLossless == nil else {
             throw .usage("a floor of quality is for JPEG and lossy WebP")
         }
         // Others measure in double precision, and must find the floor met too.
-        floors = target.floors.map { ($0.metric, $0.metric == .ssim ? $0.least + 1e-5 : $0.least) }
+        floors = target.floors.map { ($0.metric, $0.metric == .ssim && $0.least < 1 ? min(1, $0.least + 1e-5) : $0.least) }
         (self.options, self.target, self.pool) = (options, target, pool)
-        decoder = Decoder(pool: pool, options: DecodeOptions())
+        var decoding = DecodeOptions()
+        decoding.limits = limits
+        decoder = Decoder(pool: pool, options: decoding)
     }
 
     private struct Candidate {
@@ -97,8 +101,11 @@ public final class QualitySearch {
 
     private func curve(_ stored: StoredPicture, _ found: TriedQuality) throws(ImageError) -> [TriedQuality] {
         var points: [TriedQuality] = []
+        // SSIM's window wants its room.
+        let fitsWindow = min(stored.info.width, stored.info.height) >= 11
+        let metrics: [QualityMetric] = !target.floors.isEmpty ? target.floors.map(\.metric) : fitsWindow ? [.ssim, .psnr] : [.psnr]
         for quality in Set(stride(from: 5, through: 100, by: 5)).union([found.quality]).sorted() {
-            points.append(try tried(stored, quality, found.subsampling, metrics: target.floors.isEmpty ? [.ssim, .psnr] : target.floors.map(\.metric)).tried)
+            points.append(try tried(stored, quality, found.subsampling, metrics: metrics).tried)
         }
         return points
     }
@@ -117,7 +124,14 @@ public final class QualitySearch {
         if let small, isClean, small.tried.quality < 90 { return small }
         let whole = try search(stored, .s444, from: small?.tried.quality ?? firstQuality)
         guard let small, isClean else { return whole }
-        return whole.map { $0.tried.byteCount < small.tried.byteCount } ?? false ? whole : small
+        guard let whole else { return small }
+        if !target.floors.isEmpty { return whole.tried.byteCount < small.tried.byteCount ? whole : small }
+        // Both fit: the better one.
+        return try psnr(whole, stored) > psnr(small, stored) ? whole : small
+    }
+
+    private func psnr(_ candidate: Candidate, _ stored: StoredPicture) throws(ImageError) -> Double {
+        try PictureComparison([.psnr], pool: pool).scores(reference: stored.rows(), test: decoder.open(candidate.file.source(pool: pool)))[.psnr]!
     }
 
     // MARK: One way to encode
@@ -241,7 +255,9 @@ public final class QualitySearch {
             best = tried
             return
         }
-        let isNearer = target.floors.isEmpty ? tried.byteCount < before.byteCount : margin(tried.scores) > margin(before.scores)
+        // Of those that meet the floors the smallest, else the one that comes nearest to them.
+        let (isMet, wasMet) = (target.floors.isEmpty || margin(tried.scores) >= 0, target.floors.isEmpty || margin(before.scores) >= 0)
+        let isNearer = isMet && wasMet ? tried.byteCount < before.byteCount : isMet != wasMet ? isMet : margin(tried.scores) > margin(before.scores)
         if isNearer { best = tried }
     }
 }

@@ -1,10 +1,12 @@
 import Glibc
+import Synchronization
 
 /// A pipe that is read as fast as it is written, whatever its reader waits for: what is ahead waits in memory, and past a few MiB in a
 /// temporary file. Without it two pipes that one writer fills, as `tee` does, can wait for each other for ever.
 public final class ReadAhead: @unchecked Sendable {
     // Unchecked, because `pump` alone, on one thread, touches what changes.
-    private let input: Int32
+    private let open: @Sendable () -> Int32
+    private var input: Int32 = -1
     private let output: Int32
     /// What waits, oldest first: `memory` from `taken` on, then the file from `fileStart` to `fileEnd`.
     private var memory: [UInt8] = []
@@ -16,15 +18,19 @@ public final class ReadAhead: @unchecked Sendable {
     private static let memoryBytes = 4 << 20
     private static let blockBytes = 128 << 10
 
-    /// `pump` is to be called on a thread of its own. Gives the end to read from.
-    public static func begin(_ descriptor: Int32) throws(ImageError) -> (readAhead: ReadAhead, output: Int32) {
+    /// Why the input could not be opened; 0 while it could. Known when the output has ended.
+    public let openErrno = Atomic<Int32>(0)
+
+    /// `pump` is to be called on a thread of its own, where `open` gives what is to be read, or -1 and errno: a named pipe waits there for its
+    /// writer, who may be waiting for another reader of ours. Gives the end to read from.
+    public static func begin(_ open: @escaping @Sendable () -> Int32) throws(ImageError) -> (readAhead: ReadAhead, output: Int32) {
         var ends: (Int32, Int32) = (-1, -1)
         let failed = withUnsafeMutableBytes(of: &ends) { pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) } != 0
         if failed { throw .readFailed(errno: errno) }
-        return (ReadAhead(input: descriptor, output: ends.1), ends.0)
+        return (ReadAhead(open: open, output: ends.1), ends.0)
     }
 
-    private init(input: Int32, output: Int32) { (self.input, self.output) = (input, output) }
+    private init(open: @escaping @Sendable () -> Int32, output: Int32) { (self.open, self.output) = (open, output) }
 
     private var waitingInMemory: Int { memory.count - taken }
 
@@ -37,7 +43,9 @@ public final class ReadAhead: @unchecked Sendable {
         sigaddset(&signals, SIGPIPE)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         _ = fcntl(output, F_SETFL, O_NONBLOCK)
-        var isAtEnd = false
+        input = open()
+        if input < 0 { openErrno.store(errno, ordering: .releasing) }
+        var isAtEnd = input < 0
         var block = [UInt8](repeating: 0, count: Self.blockBytes)
         while !isAtEnd || waitingInMemory > 0 || fileStart < fileEnd {
             let hasBytes = waitingInMemory > 0 || fileStart < fileEnd
@@ -49,7 +57,7 @@ public final class ReadAhead: @unchecked Sendable {
             if poll(&events, 2, -1) < 0 && errno != EINTR { break }
             if events[0].revents != 0 {
                 let n = read(input, &block, block.count)
-                if n > 0 { hold(block[..<n]) } else if n == 0 || errno != EINTR { isAtEnd = true }
+                if n > 0 { hold(block[..<n]) } else if n == 0 || (errno != EINTR && errno != EAGAIN) { isAtEnd = true }
             }
             if events[1].revents != 0 { writeSome() }
         }
@@ -59,6 +67,11 @@ public final class ReadAhead: @unchecked Sendable {
 
     private func hold(_ bytes: ArraySlice<UInt8>) {
         guard hasReader else { return }
+        // What was taken is not held on to.
+        if taken >= Self.memoryBytes / 4 {
+            memory.removeFirst(taken)
+            taken = 0
+        }
         if fileStart == fileEnd && waitingInMemory + bytes.count <= Self.memoryBytes {
             memory += bytes
             return
@@ -87,7 +100,7 @@ public final class ReadAhead: @unchecked Sendable {
 
     private func shutOutput() {
         // Closed twice it could be another's: a descriptor that leads nowhere takes its place.
-        let nowhere = open("/dev/null", O_WRONLY)
+        let nowhere = Glibc.open("/dev/null", O_WRONLY)
         if nowhere >= 0 {
             dup2(nowhere, output)
             close(nowhere)

@@ -49,9 +49,9 @@ struct SquaredError {
     /// Peak signal to noise ratio in decibels, of each channel and of all samples together; infinite for equal ones.
     mutating func psnr() -> (channels: [Double], all: Double) {
         flush()
-        func decibels(_ sum: UInt64, _ count: UInt64) -> Double {
-            sum == 0 ? .infinity : 10 * Glibc.log10(maximum * maximum * Double(count) / Double(sum))
+        func decibels(_ sum: Double, _ count: UInt64) -> Double {
+            sum == 0 ? .infinity : 10 * Glibc.log10(maximum * maximum * Double(count) / sum)
         }
-        return (sums.map { decibels($0, sampleCount) }, decibels(sums.reduce(0, +), sampleCount * UInt64(channels)))
+        return (sums.map { decibels(Double($0), sampleCount) }, decibels(sums.reduce(0.0) { $0 + Double($1) }, sampleCount * UInt64(channels)))
     }
 }
