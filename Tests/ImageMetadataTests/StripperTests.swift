@@ -162,6 +162,14 @@ import Testing
         #expect(throws: ImageError.self) { try stripped(jpeg(behind: [(0xda, [1, 9, 0, 0, 63, 0])]), bare()) }
     }
 
+    /// Such a thumbnail goes, as the picture would be refused.
+    @Test func thumbnailsAreOfOneFrameAndItsScans() throws {
+        for broken in [jpeg([(0xc0, Self.frame)]), jpeg(behind: [(0xda, [1, 9, 0, 0, 63, 0])])] {
+            #expect(JPEGThumbnail.stripped(broken[...]) == nil)
+        }
+        #expect(JPEGThumbnail.stripped(jpeg()[...]) == jpeg())
+    }
+
     @Test func thumbnailsOfOtherContainersHaveNoMetadata() throws {
         let inner = jpeg([(0xe1, JPEGSegment.exifSignature + secret)])
         let choice = try MetadataChoice(keeping: [.all], dropping: [.gps])
@@ -217,6 +225,13 @@ import Testing
         defer { try? FileManager.default.removeItem(at: path) }
         let source = try ByteSource(.open(reading: FilePath(path.path)), pool: pool)
         #expect(try FileStripper(bare(), limits: Limits(), pool: pool).strip(source, to: MemorySink()).isChanged)
+    }
+
+    @Test func aWebPThatBeginsWithAnotherChunkIsNoneToMakeWhole() throws {
+        let pixels = webpChunk("VP8L", [0x2f, 1, 2, 3])
+        for first in ["VP9X", "EXIF", "ALPH"] {
+            #expect(throws: ImageError.self) { try stripped(riff(webpChunk(first, Array(repeating: 0, count: 10)) + pixels), bare()) }
+        }
     }
 
     @Test func metadataOfAWebPOfAPictureAloneGoes() throws {

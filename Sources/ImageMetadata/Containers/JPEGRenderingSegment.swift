@@ -2,7 +2,7 @@
 enum JPEGRenderingSegment {
     /// Whether a segment is as long as its own fields say, so that nothing stands in it that no decoder reads. Those whose tables are
     /// longer are refused by decoders too.
-    static func isExact(_ code: UInt8, _ payload: some RandomAccessCollection<UInt8>) -> Bool {
+    private static func isExact(_ code: UInt8, _ payload: some RandomAccessCollection<UInt8>) -> Bool {
         func byte(_ i: Int) -> Int { Int(payload[payload.index(payload.startIndex, offsetBy: i)]) }
         /// Whether tables, each of as many bytes as `length` says for the place where it begins, fill the segment.
         func isFilled(_ length: (Int) -> Int?) -> Bool {
@@ -33,14 +33,32 @@ enum JPEGRenderingSegment {
         }
     }
 
-    static func isFrame(_ code: UInt8) -> Bool { (0xc0...0xcf).contains(code) && ![0xc4, 0xc8, 0xcc].contains(code) }
+    private static func isFrame(_ code: UInt8) -> Bool { (0xc0...0xcf).contains(code) && ![0xc4, 0xc8, 0xcc].contains(code) }
 
     /// The names of the components, of segments that are exact.
-    static func components(ofFrame payload: [UInt8]) -> [UInt8] { stride(from: 6, to: payload.count, by: 3).map { payload[$0] } }
-    static func components(ofScan payload: [UInt8]) -> [UInt8] { stride(from: 1, to: payload.count - 3, by: 2).map { payload[$0] } }
+    private static func components(ofFrame payload: [UInt8]) -> [UInt8] { stride(from: 6, to: payload.count, by: 3).map { payload[$0] } }
+    private static func components(ofScan payload: [UInt8]) -> [UInt8] { stride(from: 1, to: payload.count - 3, by: 2).map { payload[$0] } }
+
+    /// Reads along from segment to segment.
+    struct Order {
+        /// Of the frame, once it was there.
+        private var components: [UInt8] = []
+
+        /// What is wrong with a segment that draws; nil where nothing is.
+        mutating func fault(_ code: UInt8, _ payload: [UInt8]) -> String? {
+            guard isExact(code, payload) else { return "\(name(code)) of a wrong length" }
+            if isFrame(code) {
+                if !components.isEmpty { return "a second frame" }
+                components = JPEGRenderingSegment.components(ofFrame: payload)
+            } else if code == 0xda, !JPEGRenderingSegment.components(ofScan: payload).allSatisfy(components.contains) {
+                return "a scan of what is in no frame"
+            }
+            return nil
+        }
+    }
 
     /// For messages.
-    static func name(_ code: UInt8) -> String {
+    private static func name(_ code: UInt8) -> String {
         switch code {
         case 0xc4: "DHT"
         case 0xcc: "DAC"

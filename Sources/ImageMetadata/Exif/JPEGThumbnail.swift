@@ -6,6 +6,7 @@ enum JPEGThumbnail {
     static func stripped(_ bytes: ArraySlice<UInt8>) -> [UInt8]? {
         guard bytes.starts(with: [0xff, 0xd8]) else { return nil }
         var result: [UInt8] = [0xff, 0xd8]
+        var order = JPEGRenderingSegment.Order()
         var hasJFIF = false, hasAdobe = false
         var at = bytes.startIndex + 2
         while at + 4 <= bytes.endIndex {
@@ -27,7 +28,7 @@ enum JPEGThumbnail {
                 result += JPEGSegment.bytes(code, Array(bytes[(at + 4)..<(at + 16)]))
             case 0xe0...0xef, 0xfe: break
             default:
-                guard JPEGRenderingSegment.isExact(code, bytes[(at + 4)..<end]) else { return nil }
+                guard order.fault(code, Array(bytes[(at + 4)..<end])) == nil else { return nil }
                 result += bytes[at..<end]
             }
             at = end

@@ -26,6 +26,7 @@ struct JPEGHead {
     /// For each piece the bytes that go out in its place, none where it goes.
     func edited(_ editor: MetadataEditor) -> [[UInt8]] {
         let choice = editor.choice
+        if choice.keepsEverything { return pieces.map { JPEGSegment.bytes($0.code, $0.payload) } }
         // What is put together anew, if it is; not in a dictionary, which costs more than all of this.
         var newExif: [UInt8]?, newXMP: [UInt8]?, newResources: [UInt8]?
         if !choice.keepsAll(of: .exif) { newExif = exif.flatMap(editor.exif).map { Self.segments(0xe1, JPEGSegment.exifSignature, $0) } ?? [] }
@@ -55,7 +56,8 @@ struct JPEGHead {
 
     /// A segment behind the first scan, where none is looked for.
     static func editedBehindScan(_ kind: JPEGSegmentKind, _ piece: Piece, _ choice: MetadataChoice) -> [UInt8] {
-        kind == .jfif || kind == .adobe || (kind == .icc && !choice.keepsUnknown) ? [] : edited(kind, piece, choice)
+        if choice.keepsEverything { return JPEGSegment.bytes(piece.code, piece.payload) }
+        return kind == .jfif || kind == .adobe || (kind == .icc && !choice.keepsUnknown) ? [] : edited(kind, piece, choice)
     }
 
     /// A segment that is looked at by itself.

@@ -23,7 +23,7 @@ final class JPEGStripper {
         guard try marker() == Marker(code: 0xd8, bytesBefore: 0) else { throw damaged("no start of an image") }
         try write([0xff, 0xd8])
         var head: JPEGHead? = JPEGHead()
-        var components: [UInt8] = []
+        var order = JPEGRenderingSegment.Order()
         while true {
             let marker = try marker()
             editor.report.remove("bytes between segments", marker.bytesBefore)
@@ -41,15 +41,8 @@ final class JPEGStripper {
             default: break
             }
             let piece = try segment(marker)
-            if piece.kind == nil && !JPEGRenderingSegment.isExact(piece.code, piece.payload) {
-                throw damaged("\(JPEGRenderingSegment.name(piece.code)) of a wrong length")
-            }
-            if piece.kind == nil && JPEGRenderingSegment.isFrame(piece.code) {
-                guard components.isEmpty else { throw damaged("a second frame") }
-                components = JPEGRenderingSegment.components(ofFrame: piece.payload)
-            }
+            if piece.kind == nil, let fault = order.fault(piece.code, piece.payload) { throw damaged(fault) }
             if marker.code == 0xda {
-                guard JPEGRenderingSegment.components(ofScan: piece.payload).allSatisfy(components.contains) else { throw damaged("a scan of what is in no frame") }
                 if let whole = head { try write(whole) }
                 head = nil
                 try write(piece, JPEGSegment.bytes(piece.code, piece.payload))

@@ -52,7 +52,12 @@ final class WebPStripper {
         // A file that ends before its header says is not whole, even where only the byte is missing that makes its length even.
         if source.peek(at: end - 1, count: 1) == nil { throw .truncated(atByte: try source.countRest()) }
         var pieces: [Piece] = []
-        for chunk in try chunks(12..<end) { pieces += try stripped(chunk) }
+        let chunks = try chunks(12..<end)
+        // No decoder takes a file that begins with another; without that chunk it would be one that is whole.
+        guard let first = chunks.first, [FourCC("VP8X"), FourCC("VP8 "), FourCC("VP8L")].contains(first.type) else {
+            throw .damaged("begins with no chunk of a picture", atByte: 12)
+        }
+        for chunk in chunks { pieces += try stripped(chunk) }
         guard hasPixels else { throw .damaged("no picture in it") }
         if flags != stated { editor.report.replace("flags", 1, by: 1) }
         if let canvas { pieces.insert(.bytes(Array("VP8X".utf8) + [10, 0, 0, 0, flags, 0, 0, 0] + canvas), at: 0) }

@@ -108,6 +108,7 @@ package enum XMPTree {
             while let key = attributes[i], let value = attributes[i + 1] {
                 pairs.append((builder.name(key), String(cString: value)))
                 i += 2
+                if builder.nodeCount + pairs.count > XMPTree.mostNodes { return builder.refuse() }
             }
             builder.nodeCount += 1 + pairs.count
             if builder.nodeCount > XMPTree.mostNodes { return builder.refuse() }
