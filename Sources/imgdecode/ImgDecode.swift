@@ -84,21 +84,10 @@ final class Decoding {
         (self.console, self.decoder, isVerbose, self.pool) = (console, decoder, verbose, pool)
     }
 
-    /// What is wrong with a name fails that name; a list that cannot be read further ends.
     func decode(listedIn list: FilePath) throws(ImageError) {
-        let subject = list.isStandardStream ? Array("standard input".utf8) : list.bytes
-        do throws(ImageError) {
-            let names = try NameList(list, pool: pool)
-            while true {
-                do throws(ImageError) {
-                    guard let name = try names.next() else { return }
-                    try decode(name)
-                } catch .usage(let fault) {
-                    try fail(.usage(fault), name: [], subject: subject)
-                }
-            }
-        } catch {
-            if case .writeFailed = error { throw error }
+        try NameList.forEach(in: list, pool: pool) { (name) throws(ImageError) in
+            try decode(name)
+        } failed: { (error, subject) throws(ImageError) in
             try fail(error, name: [], subject: subject)
         }
     }

@@ -62,19 +62,9 @@ final class InfoRun {
     var status: ExitStatus { firstFailure ?? .done }
 
     func describe(listedIn list: FilePath) throws(ImageError) {
-        let subject = list.isStandardStream ? Array("standard input".utf8) : list.bytes
-        do throws(ImageError) {
-            let names = try NameList(list, pool: pool)
-            while true {
-                do throws(ImageError) {
-                    guard let name = try names.next() else { return }
-                    try describe(name)
-                } catch .usage(let fault) {
-                    fail(.usage(fault), subject)
-                }
-            }
-        } catch {
-            if case .writeFailed = error { throw error }
+        try NameList.forEach(in: list, pool: pool) { (name) throws(ImageError) in
+            try describe(name)
+        } failed: { (error, subject) throws(ImageError) in
             fail(error, subject)
         }
     }

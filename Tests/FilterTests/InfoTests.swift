@@ -75,7 +75,7 @@ import Testing
 
     @Test func keywordsOfTextsAreShownAndNotObeyed() throws {
         // A tEXt whose keyword is an escape sequence.
-        let outcome = try place.sh(#"head -c 33 a.png > e.png 2> /dev/null || true; { printf '\211PNG\r\n\032\n\0\0\0\rIHDR\0\0\0\001\0\0\0\001\010\0\0\0\0\072\176\233\125'; printf '\0\0\0\007tEXt\033[2J\0ab\0\0\0\0'; printf '\0\0\0\0IEND\256\102\140\202'; } > e.png; imginfo e.png"#)
+        let outcome = try place.sh(#"{ printf '\211PNG\r\n\032\n\0\0\0\rIHDR\0\0\0\001\0\0\0\001\010\0\0\0\0\072\176\233\125'; printf '\0\0\0\007tEXt\033[2J\0ab\0\0\0\0'; printf '\0\0\0\0IEND\256\102\140\202'; } > e.png; imginfo e.png"#)
         #expect(outcome.text.contains(#"\x1b[2J"#) && !outcome.text.contains("\u{1b}"), "\(outcome.text) \(outcome.errors)")
     }
 

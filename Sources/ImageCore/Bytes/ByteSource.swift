@@ -21,6 +21,10 @@ public final class ByteSource {
     /// Pipes hold 64 KiB, and one read of a file twice that hides its system call.
     public static let windowBytes = 128 << 10
 
+    /// What the next read takes at most: little after a jump, and twice as much each time from there.
+    private var mostReadBytes = Int.max / 2
+    private static let bytesAfterJump = 64
+
     /// `windowBytes`: what one read takes at most; less for those who want a file's head alone.
     public init(_ descriptor: consuming Descriptor, pool: BufferPool, windowBytes: Int = ByteSource.windowBytes) throws(ImageError) {
         self.descriptor = descriptor
@@ -52,7 +56,8 @@ public final class ByteSource {
             memmove(buffer.start, buffer.start + unread.lowerBound, unread.count)
             unread = 0..<unread.count
         }
-        let n = try descriptor.read(into: buffer.start + unread.upperBound, count: buffer.count - unread.upperBound)
+        let n = try descriptor.read(into: buffer.start + unread.upperBound, count: min(buffer.count - unread.upperBound, mostReadBytes))
+        mostReadBytes = min(2 * mostReadBytes, buffer.count)
         addToCopy(buffer.start + unread.upperBound, n)
         unread = unread.lowerBound..<unread.upperBound + n
         if n == 0 { isAtEnd = true }
@@ -116,6 +121,8 @@ public final class ByteSource {
             else { throw .truncated(atByte: positionBytes + (try countRest())) }
             positionBytes += count
             unread = 0..<0
+            // Who jumps looks at little where he lands.
+            mostReadBytes = Self.bytesAfterJump
             return
         }
         var left = count

@@ -116,7 +116,6 @@ final class FrameMeter {
             ssimulacra2 = nil
         }
         luma = LumaFork(branches)
-        hasLuma = !branches.isEmpty
         var chroma: [StructuralSimilarity] = []
         if measuresChroma && info.format.model == .rgb && info.format.sample == .uint8 {
             try need(StructuralSimilarity.windowSide, .ssim)
@@ -126,8 +125,6 @@ final class FrameMeter {
         lumaRows = try PaddedRows(2, samples: width + 8, pool: pool)
     }
 
-    private let hasLuma: Bool
-
     /// A row of each.
     func add(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer) {
         let count = width * format.channels
@@ -135,14 +132,14 @@ final class FrameMeter {
         if format.sample == .uint8 {
             let (a, b) = (a.assumingMemoryBound(to: UInt8.self), b.assumingMemoryBound(to: UInt8.self))
             if metrics.contains(.psnr) { squares.add(a, b, count) }
-            guard hasLuma || !chroma.isEmpty else { return }
+            guard !luma.isEmpty || !chroma.isEmpty else { return }
             for (row, samples) in [a, b].enumerated() {
                 if format.model == .gray { VectorOps.best.load8(samples, lumaRows[row], width) } else { VectorOps.best.luma8(samples, lumaRows[row], width) }
             }
         } else {
             let (a, b) = (a.assumingMemoryBound(to: UInt16.self), b.assumingMemoryBound(to: UInt16.self))
             if metrics.contains(.psnr) { squares.add(a, b, count) }
-            guard hasLuma else { return }
+            guard !luma.isEmpty else { return }
             for (row, samples) in [a, b].enumerated() { deepLuma(samples, lumaRows[row]) }
         }
         luma.add(lumaRows[0], lumaRows[1])
@@ -176,7 +173,6 @@ final class FrameMeter {
 
     /// All rows were given.
     func end() -> QualityScores {
-        luma.end()
         var result = QualityScores()
         result.chromaSSIM = chroma.map(\.mean)
         for metric in metrics {

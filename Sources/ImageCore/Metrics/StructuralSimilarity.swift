@@ -4,7 +4,6 @@ import CVectorOps
 /// Takes rows of luma of two pictures, 0...255, as they come.
 protocol LumaPairs: AnyObject {
     func add(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>)
-    func end()
 }
 
 /// SSIM of Wang, Bovik, Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural Similarity" (IEEE TIP 13(4),
@@ -78,8 +77,6 @@ final class StructuralSimilarity: LumaPairs {
         writesMap?(rowsSeen - Self.windowSide, UnsafeBufferPointer(start: map, count: count))
     }
 
-    func end() {}
-
     private var placeCount: Double { Double((width - Self.windowSide + 1) * (height - Self.windowSide + 1)) }
 
     /// The mean, of all rows.
@@ -152,16 +149,14 @@ final class LumaReducer: LumaPairs {
         outputRow += 1
         clear()
     }
-
-    func end() { next.end() }
 }
 
 /// Each row to several.
 final class LumaFork: LumaPairs {
     private let branches: [any LumaPairs]
     init(_ branches: [any LumaPairs]) { self.branches = branches }
+    var isEmpty: Bool { branches.isEmpty }
     func add(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>) { for branch in branches { branch.add(x, y) } }
-    func end() { for branch in branches { branch.end() } }
 }
 
 /// Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment" (Asilomar 2003): five scales, each half of
@@ -188,7 +183,6 @@ final class MultiScaleSimilarity: LumaPairs {
     }
 
     func add(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>) { first.add(x, y) }
-    func end() { first.end() }
 
     /// The product over the scales; what is negative counts as 0, which no power of it is defined for.
     var mean: Double {

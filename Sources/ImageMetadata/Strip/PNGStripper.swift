@@ -79,7 +79,7 @@ final class PNGStripper {
             seen.insert(type)
             // A small chunk whose checksum is wrong is passed over by decoders; of pixels it is damage.
             if type.isCritical || type == FourCC("fdAT") { return try copy(type, length, isCritical: true) }
-            return try edit(type, length, type.letters, keepsAll: false) { (Self.name(type), $0) }
+            return try edit(type, length, type.letters, keepsAll: false) { (type, $0) }
         }
         // Decoders take as many colours as indices can name, and none for grey.
         if type == FourCC("PLTE"), isFirst, length > 0, length % 3 == 0, !seen.contains(FourCC("IDAT")) {
@@ -87,11 +87,11 @@ final class PNGStripper {
             seen.insert(type)
             paletteCount = most / 3
             editor.report.warn("its palette has more colours than a pixel can name; they are dropped")
-            return try edit(type, length, type.letters, keepsAll: false) { most == 0 ? nil : ("PLTE", Array($0.prefix(most))) }
+            return try edit(type, length, type.letters, keepsAll: false) { most == 0 ? nil : (FourCC("PLTE"), Array($0.prefix(most))) }
         }
         if type == FourCC("IEND") {
             try copyOrDrop(type, length, "data in IEND", false)
-            return try write("IEND", [])
+            return try write(type, [])
         }
         if type.isCritical { throw .damaged(isFirst ? "\(type.letters) of \(length) bytes" : "a second \(type.letters)", atByte: at) }
         editor.report.warn("its \(type.letters) is malformed, or not the first, and dropped")
@@ -123,12 +123,6 @@ final class PNGStripper {
         guard depths.contains(depth), hasSize, header[10] == 0, header[11] == 0, header[12] <= 1 else { throw .damaged("no IHDR of a PNG", atByte: source.positionBytes) }
     }
 
-    /// The letters of a small chunk that draws.
-    private static func name(_ type: FourCC) -> StaticString {
-        let names: [StaticString] = ["tRNS", "gAMA", "cHRM", "sRGB", "cICP", "mDCV", "cLLI", "sBIT", "bKGD", "acTL", "fcTL", "mDCv", "cLLi"]
-        return names.first { FourCC($0) == type }!
-    }
-
     /// Whether a chunk is as long as the kind of colours wants it: 11.2.2, 11.3.1.1, 11.3.2.2 and 11.3.4.1.
     private func fitsColors(_ type: FourCC, _ length: Int) -> Bool {
         let (isPalette, isColor, hasAlpha) = (colorType == 3, colorType & 2 != 0, colorType & 4 != 0)
@@ -144,24 +138,24 @@ final class PNGStripper {
     private func stripMetadata(_ type: FourCC, _ length: Int) throws(ImageError) {
         let choice = editor.choice
         switch type {
-        case FourCC("eXIf"): try edit(type, length, "EXIF", keepsAll: choice.keepsAll(of: .exif)) { block in self.exif(block).map { ("eXIf", $0) } }
+        case FourCC("eXIf"): try edit(type, length, "EXIF", keepsAll: choice.keepsAll(of: .exif)) { block in self.exif(block).map { (FourCC("eXIf"), $0) } }
         case FourCC("tEXt"), FourCC("zTXt"), FourCC("iTXt"):
             try edit(type, length, "text", keepsAll: choice.keepsEverything) { (bytes) throws(ImageError) in try self.text(type, bytes) }
         case FourCC("pHYs"):
             try edit(type, length, "pHYs", keepsAll: choice.keepsUnknown && choice.keepsDensity) { bytes in
                 guard bytes.count == 9, self.seen.insert(type).inserted else { return nil }
-                if choice.keepsDensity { return ("pHYs", bytes) }
+                if choice.keepsDensity { return (FourCC("pHYs"), bytes) }
                 // Of no unit it says the ratio of a pixel's sides: 11.3.4.3.
-                return bytes[..<4] != bytes[4..<8] ? ("pHYs", Array(bytes[..<8]) + [0]) : nil
+                return bytes[..<4] != bytes[4..<8] ? (FourCC("pHYs"), Array(bytes[..<8]) + [0]) : nil
             }
         case FourCC("iCCP"):
             try edit(type, length, "ICC profile", keepsAll: choice.keepsUnknown && choice.keeps(.icc)) { (bytes) throws(ImageError) in
                 guard self.seen.insert(type).inserted else { return nil }
-                return try self.profileChunk(bytes).map { ("iCCP", $0) }
+                return try self.profileChunk(bytes).map { (FourCC("iCCP"), $0) }
             }
         case FourCC("tIME"):
             try edit(type, length, "tIME", keepsAll: choice.keepsUnknown && choice.keepsNamed(.time)) { bytes in
-                bytes.count == 7 && choice.keepsNamed(.time) && self.seen.insert(type).inserted ? ("tIME", bytes) : nil
+                bytes.count == 7 && choice.keepsNamed(.time) && self.seen.insert(type).inserted ? (FourCC("tIME"), bytes) : nil
             }
         case FourCC("caBX"):
             if choice.keepsC2PA { editor.report.keepsManifest = true }
@@ -192,10 +186,10 @@ final class PNGStripper {
         return editor.keepsICC(profile) ? Array("ICC profile".utf8) + [0, 0] + stream : nil
     }
 
-    private func text(_ type: FourCC, _ bytes: [UInt8]) throws(ImageError) -> (StaticString, [UInt8])? {
+    private func text(_ type: FourCC, _ bytes: [UInt8]) throws(ImageError) -> (FourCC, [UInt8])? {
         let choice = editor.choice
         guard let keyword = PNGText.keyword(bytes)?.text else { return nil }
-        let whole: (StaticString, [UInt8]) = (type == FourCC("tEXt") ? "tEXt" : type == FourCC("zTXt") ? "zTXt" : "iTXt", bytes)
+        let whole = (type, bytes)
         guard let container = PNGText.container(keyword) else { return try choice.keepsText(keyword) ? plain(type, bytes, whole) : nil }
         let isRaw = PNGText.rawProfileContainer(keyword) != nil
         // A profile in a text colours nothing, and a raw profile may hold another than it says.
@@ -207,9 +201,9 @@ final class PNGStripper {
         guard choice.keepsAny(of: container), container != .icc, !(container == .exif && hasExif), let text = try decoded(type, bytes) else { return nil }
         if keyword == PNGText.xmpKeyword { return xmpChunk(text.text) }
         return switch text.rawProfile {
-        case .exif(let block): exif(block).map { ("eXIf", $0) }
+        case .exif(let block): exif(block).map { (FourCC("eXIf"), $0) }
         case .xmp(let packet): xmpChunk(packet)
-        case .iptc(let block): editor.iptc(block).map { ("tEXt", PNGText.chunk(iptc: $0)) }
+        case .iptc(let block): editor.iptc(block).map { (FourCC("tEXt"), PNGText.chunk(iptc: $0)) }
         case nil: nil
         }
     }
@@ -222,23 +216,23 @@ final class PNGStripper {
     }
 
     /// A text that stays for what it is about is written anew: nothing stands behind its stream, nor beside it.
-    private func plain(_ type: FourCC, _ bytes: [UInt8], _ whole: (StaticString, [UInt8])) throws(ImageError) -> (StaticString, [UInt8])? {
+    private func plain(_ type: FourCC, _ bytes: [UInt8], _ whole: (FourCC, [UInt8])) throws(ImageError) -> (FourCC, [UInt8])? {
         if editor.choice.keeps(.comment) { return whole }
         guard let text = try decoded(type, bytes), let chunk = PNGText.chunk(keyword: Array(text.keyword.utf8), text: text.text.prefix { $0 != 0 }) else { return nil }
-        return (chunk.type, chunk.payload)
+        return (FourCC(chunk.type), chunk.payload)
     }
 
     /// The first packet counts.
-    private func xmpChunk(_ packet: [UInt8]) -> (StaticString, [UInt8])? {
+    private func xmpChunk(_ packet: [UInt8]) -> (FourCC, [UInt8])? {
         if hasXMP { return nil }
         hasXMP = true
-        return editor.xmp(packet).map { ("iTXt", PNGText.internationalChunk(Array(PNGText.xmpKeyword.utf8), $0)) }
+        return editor.xmp(packet).map { (FourCC("iTXt"), PNGText.internationalChunk(Array(PNGText.xmpKeyword.utf8), $0)) }
     }
 
     // MARK: Chunks
 
     private func edit(
-        _ type: FourCC, _ length: Int, _ name: String, keepsAll: Bool, _ edited: ([UInt8]) throws(ImageError) -> (StaticString, [UInt8])?
+        _ type: FourCC, _ length: Int, _ name: String, keepsAll: Bool, _ edited: ([UInt8]) throws(ImageError) -> (FourCC, [UInt8])?
     ) throws(ImageError) {
         if keepsAll { return try copy(type, length, isCritical: false) }
         heldBytes += length
@@ -246,7 +240,7 @@ final class PNGStripper {
         var bytes: [UInt8] = []
         let isSound = try read(type, length) { bytes.append(contentsOf: $0) }
         guard isSound, let new = try edited(bytes) else { return editor.report.remove(name, length + 12) }
-        guard new.1 != bytes || FourCC(new.0) != type else { return try write(new.0, bytes) }
+        guard new.1 != bytes || new.0 != type else { return try write(new.0, bytes) }
         editor.report.replace(name, length, by: new.1.count)
         try write(new.0, new.1)
     }
@@ -298,8 +292,8 @@ final class PNGStripper {
         return crc == lastCRC
     }
 
-    private func write(_ type: StaticString, _ bytes: [UInt8]) throws(ImageError) {
-        let named = FourCC(type).bytes + bytes
+    private func write(_ type: FourCC, _ bytes: [UInt8]) throws(ImageError) {
+        let named = type.bytes + bytes
         try sink.write((UInt32(bytes.count).bigEndianBytes + named + Zlib.crc(0, named.span.bytes).bigEndianBytes).span.bytes)
     }
 
