@@ -2,8 +2,8 @@ import FilterSupport
 import ImageCodecs
 import ImageCore
 
-/// Where two pictures differ: 1 - SSIM at each pixel, from black over red and yellow to white. At the border, where the window does not
-/// fit, it is that of the nearest place where it does.
+/// Where two pictures differ: 1 - SSIM at each pixel, from black over red and yellow to white, the most of all frames and grounds. At the
+/// border, where the window does not fit, it is that of the nearest place where it does.
 final class HeatMap {
     private let width: Int
     private let height: Int
@@ -14,15 +14,16 @@ final class HeatMap {
         let size = info.uprightSize
         (width, height) = (Int(size.width), Int(size.height))
         differences = try pool.lease(width * height)
+        differences.start.initializeMemory(as: UInt8.self, repeating: 0, count: width * height)
     }
 
-    /// A row of SSIM, as the comparison gives it.
+    /// A row of SSIM, as the comparison gives it, once or more often.
     func add(_ row: Int, _ similarities: UnsafeBufferPointer<Float>) {
         let target = differences.start.assumingMemoryBound(to: UInt8.self) + (row + Self.margin) * width
         for x in 0..<width {
             let similarity = similarities[max(0, min(similarities.count - 1, x - Self.margin))]
             // The eye sees small differences if they are not that small.
-            target[x] = UInt8(max(0, min(1, 1 - similarity)).squareRoot() * 255)
+            target[x] = max(target[x], UInt8(max(0, min(1, 1 - similarity)).squareRoot() * 255))
         }
     }
 

@@ -21,9 +21,12 @@ enum ScoresText {
         func number(_ value: Double) -> String { value.isFinite ? "\(value)" : "null" }
         var members = scores.scores.map { "\"\($0.metric.rawValue)\":\(number($0.value))" }
         if scores.scores.contains(where: { $0.metric == .psnr && $0.value.isInfinite }) { members.append("\"equal\":true") }
-        if !scores.channelPSNR.isEmpty {
-            let names = scores.channelPSNR.count == 1 ? ["gray"] : ["red", "green", "blue"]
-            let channels = zip(names, scores.channelPSNR).map { "\"\($0)\":{\"psnr\":\(number($1))}" }
+        let values = [("psnr", scores.channelPSNR), ("ssim", scores.planeSSIM)].filter { !$0.1.isEmpty }
+        if let count = values.first?.1.count {
+            let names = count == 1 ? ["gray"] : ["red", "green", "blue"]
+            let channels = names.enumerated().map { (i, name) in
+                "\"\(name)\":{\(values.map { "\"\($0.0)\":\(number($0.1[i]))" }.joined(separator: ","))}"
+            }
             members.append("\"channels\":{\(channels.joined(separator: ","))}")
         }
         members.append("\"definitions\":{\(scores.scores.map { "\"\($0.metric.rawValue)\":\"\($0.metric.definition)\"" }.joined(separator: ","))}")

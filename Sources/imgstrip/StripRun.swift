@@ -57,31 +57,6 @@ final class StripRun: Sendable {
     /// A class, so that a run without a template never makes the set's type, which takes a twentieth of a short run. Only in `State`.
     private final class TakenPlaces { var places: Set<OutputPlace> = [] }
 
-    private struct FileIdentity: Equatable {
-        let device: dev_t
-        let inode: ino_t
-
-        /// Nil where there is no such file.
-        init?(_ path: FilePath) {
-            var status = stat()
-            guard path.withCString({ stat($0, &status) }) == 0 else { return nil }
-            (device, inode) = (status.st_dev, status.st_ino)
-        }
-    }
-
-    /// A name in a directory, however one comes there.
-    private struct OutputPlace: Hashable {
-        let device: dev_t
-        let inode: ino_t
-        let name: [UInt8]
-
-        /// Nil where there is no such directory.
-        init?(_ path: FilePath) {
-            guard let directory = FileIdentity(path.directory) else { return nil }
-            (device, inode, name) = (directory.device, directory.inode, path.lastComponent)
-        }
-    }
-
     init(_ settings: StripSettings, _ console: Console) {
         (self.settings, self.console) = (settings, console)
         pool = BufferPool(limits: settings.limits)

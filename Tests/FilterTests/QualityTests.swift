@@ -41,8 +41,8 @@ import Testing
 
     @Test func whatCannotBeComparedIsRefused() throws {
         let outcome = try place.sh("imgdecode a.png | imgresize 100 | imgquality a.png; echo $?")
-        #expect(outcome.text == "65\n" && outcome.messages == ["imgquality: sizes differ: 240x180 and 100x75"])
-        #expect(try place.sh("imgdecode a.png | imgresize 8 | imgencode -o t.png; imgquality t.png t.png; echo $?").errors == "imgquality: ssim needs 11 pixels a side, of 8x6\n")
+        #expect(outcome.text == "65\n" && outcome.messages == ["imgquality: standard input: sizes differ: 240x180 and 100x75"])
+        #expect(try place.sh("imgdecode a.png | imgresize 8 | imgencode -o t.png; imgquality t.png t.png; echo $?").errors == "imgquality: t.png: ssim needs 11 pixels a side, of 8x6\n")
         let cut = try place.sh("head -c 2000 a.jpg > cut.jpg; imgdecode cut.jpg 2> /dev/null | imgquality a.png; echo $?; imgquality a.png cut.jpg; echo $?")
         #expect(cut.text == "65\n65\n")
         for wrong in ["", "a b c", "--metric psnr,x a.png", "- -", "--min-ssim x a.png", "--map x.gif a.png a.png", "--map x a.png a.png"] {
@@ -93,6 +93,42 @@ import Testing
     func namedPipesAreOpenedTogether(_ script: String) throws {
         let outcome = try place.sh("mkfifo A B; cat > run.sh << 'END'\n\(script)\nEND\ntimeout 30 sh run.sh; echo $?")
         #expect(outcome.text == "psnr inf ssim 1\n0\n", "\(outcome.errors)")
+    }
+
+    @Test func whatIsDamagedIsNamed() throws {
+        let outcome = try place.sh(
+            "imgdecode a.png | imgencode -q 60 -f jpeg | head -c 3000 > cut.jpg; imgquality a.png cut.jpg; echo $?; imgquality cut.jpg a.png; echo $?; mkfifo f g; (cat cut.jpg > f & cat a.png > g & imgquality f g; echo $?); head -c 5000 a.png > cut.png; imgquality a.png - < cut.png; echo $?")
+        #expect(outcome.text == "65\n65\n65\n65\n")
+        #expect(outcome.messages.map { String($0.split(separator: ":")[1]) } == [" cut.jpg", " cut.jpg", " f", " standard input"], "\(outcome.errors)")
+    }
+
+    @Test func onePipeIsNotTwoPictures() throws {
+        #expect(try place.sh("mkfifo f; imgquality f f; echo $?; cat a.png | imgquality - /dev/stdin; echo $?; imgquality /tmp /tmp; echo $?").text == "64\n64\n66\n")
+        #expect(try place.sh("cp a.png own.png; imgquality --map own.png own.png a.jpg; echo $?; cmp own.png a.png").text == "64\n")
+    }
+
+    @Test func everyChannelHasItsScores() throws {
+        let json = try place.sh("imgquality --json a.png a.jpg; imgdecode --pixels gray a.png | imgencode -q 50 -f jpeg | imgquality --json - a.jpg > /dev/null").text
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
+        let channels = try #require(object["channels"] as? [String: [String: Double]])
+        #expect(Set(channels.keys) == ["red", "green", "blue"] && channels.values.allSatisfy { $0["psnr"]! > 20 && $0["ssim"]! > 0.5 && $0["ssim"]! < 1 })
+    }
+
+    /// Node.js makes the pipes that it shares nonblocking.
+    @Test func nonblockingPipesAreWaitedFor() throws {
+        let outcome = try place.sh(
+            #"(sleep 0.2; cat a.png) | /usr/bin/python3 -c 'import fcntl, os, subprocess, sys; [fcntl.fcntl(f, fcntl.F_SETFL, os.O_NONBLOCK) for f in (0, 1)]; sys.exit(subprocess.call(["imgdecode"]))' | (sleep 0.3; imgquality a.png)"#)
+        #expect(outcome.text == "psnr inf ssim 1\n" && outcome.messages.isEmpty, "\(outcome.errors)")
+    }
+
+    @Test func aMapShowsTheWorstOfFramesAndGrounds() throws {
+        let outcome = try place.sh(
+            """
+            printf 'P7\nWIDTH 16\nHEIGHT 16\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\n' > hole.pam; for i in $(seq 256); do printf '\\377\\0'; done >> hole.pam
+            { printf 'P5 16 16 255 '; head -c 256 /dev/zero | tr '\\0' '\\377'; } > white.pgm
+            imgquality --map m.png hole.pam white.pgm > /dev/null; imgdecode m.png | imgencode -f pam | tail -c 3 | od -An -tu1
+            """)
+        #expect(outcome.text.split(separator: " ").first.flatMap { Int($0) } == 255, "\(outcome.text) \(outcome.errors)")
     }
 
     @Test func aMapShowsWhereTheyDiffer() throws {

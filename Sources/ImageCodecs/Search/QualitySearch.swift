@@ -119,7 +119,7 @@ public final class QualitySearch {
         // Chroma of half the size is enough only where it is as good as luma has to be: red text smears though luma does not.
         let small = try search(stored, .s420, from: firstQuality)
         let least = floors.first { $0.metric == .ssim }?.least
-        let isClean = least.map { least in small?.tried.scores.chromaSSIM.allSatisfy { $0 >= least } ?? false } ?? true
+        let isClean = least.map { least in small?.tried.scores.planeSSIM.allSatisfy { $0 >= least } ?? false } ?? true
         // At high qualities whole chroma may be the smaller way.
         if let small, isClean, small.tried.quality < 90 { return small }
         let whole = try search(stored, .s444, from: small?.tried.quality ?? firstQuality)
@@ -241,7 +241,7 @@ public final class QualitySearch {
         var scores = QualityScores()
         if !metrics.isEmpty {
             // Where luma is held against SSIM: other metrics see chroma themselves.
-            let comparison = PictureComparison(metrics, measuresChroma: subsampling == .s420 && metrics.contains(.ssim), pool: pool)
+            let comparison = PictureComparison(metrics, planes: subsampling == .s420 && metrics.contains(.ssim) ? .chroma : .none, pool: pool)
             scores = try comparison.scores(reference: stored.rows(), test: decoder.open(file.source(pool: pool)))
         }
         let tried = TriedQuality(quality: quality, subsampling: subsampling, scores: scores, byteCount: file.byteCount)

@@ -96,7 +96,7 @@ public final class ByteSource {
                 readv(descriptor.number, $0.bindMemory(to: iovec.self).baseAddress!, 2)
             }
             if n < 0 {
-                if errno == EINTR { continue }
+                if descriptor.canRetry(POLLIN) { continue }
                 throw .readFailed(errno: errno)
             }
             if n == 0 {

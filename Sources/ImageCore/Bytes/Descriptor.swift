@@ -44,8 +44,17 @@ public struct Descriptor: ~Copyable {
         while true {
             let n = Glibc.read(number, start, count)
             if n >= 0 { return n }
-            if errno != EINTR { throw .readFailed(errno: errno) }
+            if !canRetry(POLLIN) { throw .readFailed(errno: errno) }
         }
+    }
+
+    /// Whether a call that failed is to be made again: a signal came; or whoever shares the pipe has made it nonblocking, as Node.js does, and
+    /// now it is ready. Keeps errno where not.
+    func canRetry(_ events: Int32) -> Bool {
+        guard errno == EAGAIN else { return errno == EINTR }
+        var request = pollfd(fd: number, events: Int16(events), revents: 0)
+        _ = poll(&request, 1, -1)
+        return true
     }
 
     /// write(2) until all of `bytes` is out.
@@ -54,7 +63,7 @@ public struct Descriptor: ~Copyable {
             var done = 0
             while done < buffer.count {
                 let n = Glibc.write(number, buffer.baseAddress! + done, buffer.count - done)
-                if n >= 0 { done += n } else if errno != EINTR { throw .writeFailed(errno: errno) }
+                if n >= 0 { done += n } else if !canRetry(POLLOUT) { throw .writeFailed(errno: errno) }
             }
         }
     }

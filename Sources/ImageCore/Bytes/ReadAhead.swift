@@ -18,8 +18,26 @@ public final class ReadAhead: @unchecked Sendable {
     private static let memoryBytes = 4 << 20
     private static let blockBytes = 128 << 10
 
-    /// Why the input could not be opened; 0 while it could. Known when the output has ended.
-    public let openErrno = Atomic<Int32>(0)
+    /// Which of `failure`'s cases, in the upper half, and its errno.
+    private let fault = Atomic<UInt64>(0)
+
+    private enum Fault: UInt64 { case open = 1, read, temporaryFile }
+
+    /// Why the output has ended before the input; known when it has ended.
+    public var failure: ImageError? {
+        let value = fault.load(ordering: .acquiring)
+        let code = Int32(truncatingIfNeeded: value)
+        return switch Fault(rawValue: value >> 32) {
+        case .open: .cannotOpen(errno: code)
+        case .read: .readFailed(errno: code)
+        case .temporaryFile: .temporaryFile(errno: code)
+        case nil: nil
+        }
+    }
+
+    private func note(_ kind: Fault, _ code: Int32) {
+        if fault.load(ordering: .relaxed) == 0 { fault.store(kind.rawValue << 32 | UInt64(UInt32(bitPattern: code)), ordering: .releasing) }
+    }
 
     /// `pump` is to be called on a thread of its own, where `open` gives what is to be read, or -1 and errno: a named pipe waits there for its
     /// writer, who may be waiting for another reader of ours. Gives the end to read from.
@@ -44,7 +62,7 @@ public final class ReadAhead: @unchecked Sendable {
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         _ = fcntl(output, F_SETFL, O_NONBLOCK)
         input = open()
-        if input < 0 { openErrno.store(errno, ordering: .releasing) }
+        if input < 0 { note(.open, errno) }
         var isAtEnd = input < 0
         var block = [UInt8](repeating: 0, count: Self.blockBytes)
         while !isAtEnd || waitingInMemory > 0 || fileStart < fileEnd {
@@ -57,7 +75,12 @@ public final class ReadAhead: @unchecked Sendable {
             if poll(&events, 2, -1) < 0 && errno != EINTR { break }
             if events[0].revents != 0 {
                 let n = read(input, &block, block.count)
-                if n > 0 { hold(block[..<n]) } else if n == 0 || (errno != EINTR && errno != EAGAIN) { isAtEnd = true }
+                if n > 0 {
+                    hold(block[..<n])
+                } else if n == 0 || (errno != EINTR && errno != EAGAIN) {
+                    if n < 0 { note(.read, errno) }
+                    isAtEnd = true
+                }
             }
             if events[1].revents != 0 { writeSome() }
         }
@@ -79,13 +102,17 @@ public final class ReadAhead: @unchecked Sendable {
         do throws(ImageError) {
             if file < 0 { file = try TemporaryFile.open() }
         } catch {
+            if case .temporaryFile(let code) = error { note(.temporaryFile, code) }
             return giveUp()
         }
         var done = 0
         while done < bytes.count {
             let n = bytes.withUnsafeBytes { pwrite(file, $0.baseAddress! + done, $0.count - done, fileEnd) }
             if n < 0 && errno == EINTR { continue }
-            if n <= 0 { return giveUp() }
+            if n <= 0 {
+                note(.temporaryFile, errno)
+                return giveUp()
+            }
             done += n
             fileEnd += off_t(n)
         }
@@ -124,7 +151,10 @@ public final class ReadAhead: @unchecked Sendable {
         memory = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in filled = max(0, pread(file, buffer.baseAddress, count, fileStart)) }
         taken = 0
         fileStart += off_t(memory.count)
-        if memory.isEmpty { return giveUp() }
+        if memory.isEmpty {
+            note(.temporaryFile, EIO)
+            return giveUp()
+        }
         if fileStart == fileEnd {
             (fileStart, fileEnd) = (0, 0)
             _ = ftruncate(file, 0)

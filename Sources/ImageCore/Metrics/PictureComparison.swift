@@ -1,18 +1,18 @@
 /// Compares two pictures row by row, once they are in the same terms: upright, in one space of colour, of one depth.
 public struct PictureComparison {
     private let metrics: [QualityMetric]
-    private let measuresChroma: Bool
+    private let planes: SSIMPlanes
     private let pool: BufferPool
 
-    /// `measuresChroma`: SSIM of Cb and Cr too, of pictures of 8 bits in colour.
-    public init(_ metrics: [QualityMetric], measuresChroma: Bool = false, pool: BufferPool) {
-        (self.metrics, self.measuresChroma, self.pool) = (metrics, measuresChroma, pool)
+    /// `planes`: what SSIM is measured of besides luma.
+    public init(_ metrics: [QualityMetric], planes: SSIMPlanes = .none, pool: BufferPool) {
+        (self.metrics, self.planes, self.pool) = (metrics, planes, pool)
     }
 
     /// Grey compares with grey as grey, else all as RGB, in the greater depth; where one has alpha both are blended with black and with white,
     /// and of each metric the worse score counts. Throws `unsupported` for pictures of other sizes or frames.
     ///
-    /// `map`: is given SSIM, on white where there is alpha, at each place where its window fits.
+    /// `map`: is given SSIM at each place where its window fits, of every frame, and where there is alpha on black and on white.
     public func scores(
         reference: any RowSource, test: any RowSource, map: ((_ row: Int, UnsafeBufferPointer<Float>) -> Void)? = nil
     ) throws(ImageError) -> QualityScores {
@@ -33,7 +33,7 @@ public struct PictureComparison {
             guard more == other else { throw .unsupported("the numbers of frames differ") }
             if !more { break }
             let meters = try (hasAlpha ? [0, 1] : [1]).map { (white) throws(ImageError) in
-                (ground: white, meter: try FrameMeter(info, metrics, measuresChroma: measuresChroma, pool: pool, map: white == 1 ? map : nil))
+                (ground: white, meter: try FrameMeter(info, metrics, planes: planes, pool: pool, map: map))
             }
             try pass(first, second, terms, info) { (a, b) in
                 if !hasAlpha { return meters[0].meter.add(a, b) }

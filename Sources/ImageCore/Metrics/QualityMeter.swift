@@ -11,7 +11,7 @@ public enum QualityMetric: String, CaseIterable, Sendable {
     public var definition: String {
         switch self {
         case .psnr: "peak signal to noise ratio in decibels, over all samples as RGB, grey as grey"
-        case .ssim: "SSIM of Wang et al. 2004 on BT.601 luma: 11x11 Gaussian, sigma 1.5, K1 0.01, K2 0.03, valid region, population moments"
+        case .ssim: "SSIM of Wang et al. 2004 on BT.601 luma: 11x11 Gaussian, sigma 1.5, K1 0.01, K2 0.03, valid region, population moments; of a channel, on its samples"
         case .ssimScaled: "the same after box averages by max(1, round(min(width, height) / 256))"
         case .msSSIM: "MS-SSIM of Wang et al. 2003 on BT.601 luma, five scales"
         case .ssimulacra2: "SSIMULACRA 2.1"
@@ -31,10 +31,10 @@ public enum QualityMetric: String, CaseIterable, Sendable {
 /// Scores of one picture against another.
 public struct QualityScores: Equatable, Sendable {
     public fileprivate(set) var scores: [(metric: QualityMetric, value: Double)] = []
-    /// PSNR of each channel.
+    /// PSNR of each channel, where PSNR was asked for.
     public fileprivate(set) var channelPSNR: [Double] = []
-    /// SSIM of Cb and of Cr, where it was asked for.
-    public fileprivate(set) var chromaSSIM: [Double] = []
+    /// SSIM of each channel, or of Cb and Cr, where it was asked for.
+    public fileprivate(set) var planeSSIM: [Double] = []
 
     /// None.
     public init() {}
@@ -46,13 +46,22 @@ public struct QualityScores: Equatable, Sendable {
         var worse = self
         for i in worse.scores.indices { worse.scores[i].value = min(scores[i].value, other.scores[i].value) }
         worse.channelPSNR = zip(channelPSNR, other.channelPSNR).map(min)
-        worse.chromaSSIM = zip(chromaSSIM, other.chromaSSIM).map(min)
+        worse.planeSSIM = zip(planeSSIM, other.planeSSIM).map(min)
         return worse
     }
 
     public static func == (a: QualityScores, b: QualityScores) -> Bool {
-        a.channelPSNR == b.channelPSNR && a.chromaSSIM == b.chromaSSIM && a.scores.elementsEqual(b.scores) { $0.metric == $1.metric && $0.value == $1.value }
+        a.channelPSNR == b.channelPSNR && a.planeSSIM == b.planeSSIM && a.scores.elementsEqual(b.scores) { $0.metric == $1.metric && $0.value == $1.value }
     }
+}
+
+/// What SSIM is measured of besides luma.
+public enum SSIMPlanes: Sendable {
+    case none
+    /// Each channel.
+    case channels
+    /// Cb and Cr of pictures in colour, by JFIF, not rounded.
+    case chroma
 }
 
 /// Scores one frame as its rows come, in memory for a few rows.
@@ -67,12 +76,12 @@ final class FrameMeter {
     private let ssimulacra2: SSIMULACRA2?
     private let luma: LumaFork
     private let lumaRows: PaddedRows<Float>
-    /// Of Cb and Cr.
-    private let chroma: [StructuralSimilarity]
+    /// Planes besides luma: what each channel adds to them.
+    private let planes: [(weights: [Float], offset: Float, filter: StructuralSimilarity)]
 
     /// `info`: packed grey or RGB without alpha. Throws `unsupported` for pictures that a metric is not defined for.
     init(
-        _ info: ImageInfo, _ metrics: [QualityMetric], measuresChroma: Bool = false, pool: BufferPool, map: ((_ row: Int, UnsafeBufferPointer<Float>) -> Void)? = nil
+        _ info: ImageInfo, _ metrics: [QualityMetric], planes: SSIMPlanes = .none, pool: BufferPool, map: ((_ row: Int, UnsafeBufferPointer<Float>) -> Void)? = nil
     ) throws(ImageError) {
         (format, self.metrics) = (info.format, metrics)
         let (width, height) = (Int(info.width), Int(info.height))
@@ -116,12 +125,17 @@ final class FrameMeter {
             ssimulacra2 = nil
         }
         luma = LumaFork(branches)
-        var chroma: [StructuralSimilarity] = []
-        if measuresChroma && info.format.model == .rgb && info.format.sample == .uint8 {
-            try need(StructuralSimilarity.windowSide, .ssim)
-            for _ in 0..<2 { chroma.append(try StructuralSimilarity(width: width, height: height, pool: pool)) }
+        let terms: [(weights: [Float], offset: Float)] =
+            switch (planes, info.format.model) {
+            case (.channels, .gray): [([1], 0)]
+            case (.channels, _): [([1, 0, 0], 0), ([0, 1, 0], 0), ([0, 0, 1], 0)]
+            case (.chroma, .rgb): [([-0.168736, -0.331264, 0.5], 128), ([0.5, -0.418688, -0.081312], 128)]
+            default: []
+            }
+        if !terms.isEmpty { try need(StructuralSimilarity.windowSide, .ssim) }
+        self.planes = try terms.map { (term) throws(ImageError) in
+            (term.weights, term.offset, try StructuralSimilarity(width: width, height: height, pool: pool))
         }
-        self.chroma = chroma
         lumaRows = try PaddedRows(2, samples: width + 8, pool: pool)
     }
 
@@ -132,49 +146,46 @@ final class FrameMeter {
         if format.sample == .uint8 {
             let (a, b) = (a.assumingMemoryBound(to: UInt8.self), b.assumingMemoryBound(to: UInt8.self))
             if metrics.contains(.psnr) { squares.add(a, b, count) }
-            guard !luma.isEmpty || !chroma.isEmpty else { return }
-            for (row, samples) in [a, b].enumerated() {
-                if format.model == .gray { VectorOps.best.load8(samples, lumaRows[row], width) } else { VectorOps.best.luma8(samples, lumaRows[row], width) }
+            if !luma.isEmpty {
+                for (row, samples) in [a, b].enumerated() {
+                    if format.model == .gray { VectorOps.best.load8(samples, lumaRows[row], width) } else { VectorOps.best.luma8(samples, lumaRows[row], width) }
+                }
+                luma.add(lumaRows[0], lumaRows[1])
             }
+            addPlanes(a, b, unit: 1)
         } else {
             let (a, b) = (a.assumingMemoryBound(to: UInt16.self), b.assumingMemoryBound(to: UInt16.self))
             if metrics.contains(.psnr) { squares.add(a, b, count) }
-            guard !luma.isEmpty else { return }
-            for (row, samples) in [a, b].enumerated() { deepLuma(samples, lumaRows[row]) }
-        }
-        luma.add(lumaRows[0], lumaRows[1])
-        if !chroma.isEmpty { addChroma(a.assumingMemoryBound(to: UInt8.self), b.assumingMemoryBound(to: UInt8.self)) }
-    }
-
-    /// JFIF's Cb and Cr, not rounded.
-    private func addChroma(_ a: UnsafePointer<UInt8>, _ b: UnsafePointer<UInt8>) {
-        let weights: [(Float, Float, Float)] = [(-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312)]
-        for (plane, filter) in zip(weights, chroma) {
-            for (row, samples) in [a, b].enumerated() {
-                let target = lumaRows[row]
-                for i in 0..<width {
-                    target[i] = Float(samples[3 * i]) * plane.0 + Float(samples[3 * i + 1]) * plane.1 + Float(samples[3 * i + 2]) * plane.2 + 128
-                }
-            }
-            filter.add(lumaRows[0], lumaRows[1])
+            // 0...255 of 16 bits, with its fractions.
+            let unit: Float = 1 / 257
+            if !luma.isEmpty { add(a, b, weights: format.model == .gray ? [1] : [0.299, 0.587, 0.114], offset: 0, unit: unit, to: luma) }
+            addPlanes(a, b, unit: unit)
         }
     }
 
-    /// 0...255 of 16 bits, with its fractions.
-    private func deepLuma(_ samples: UnsafePointer<UInt16>, _ luma: UnsafeMutablePointer<Float>) {
-        for i in 0..<width {
-            if format.model == .gray {
-                luma[i] = Float(samples[i]) / 257
+    private func addPlanes<Sample: BinaryInteger>(_ a: UnsafePointer<Sample>, _ b: UnsafePointer<Sample>, unit: Float) {
+        for plane in planes { add(a, b, weights: plane.weights, offset: plane.offset, unit: unit, to: plane.filter) }
+    }
+
+    private func add<Sample: BinaryInteger>(
+        _ a: UnsafePointer<Sample>, _ b: UnsafePointer<Sample>, weights: [Float], offset: Float, unit: Float, to filter: some LumaPairs
+    ) {
+        for (row, samples) in [a, b].enumerated() {
+            let target = lumaRows[row]
+            if weights.count == 1 {
+                for i in 0..<width { target[i] = Float(samples[i]) * unit }
             } else {
-                luma[i] = (Float(samples[3 * i]) * 0.299 + Float(samples[3 * i + 1]) * 0.587 + Float(samples[3 * i + 2]) * 0.114) / 257
+                let (r, g, b) = (weights[0] * unit, weights[1] * unit, weights[2] * unit)
+                for i in 0..<width { target[i] = Float(samples[3 * i]) * r + Float(samples[3 * i + 1]) * g + Float(samples[3 * i + 2]) * b + offset }
             }
         }
+        filter.add(lumaRows[0], lumaRows[1])
     }
 
     /// All rows were given.
     func end() -> QualityScores {
         var result = QualityScores()
-        result.chromaSSIM = chroma.map(\.mean)
+        result.planeSSIM = planes.map(\.filter.mean)
         for metric in metrics {
             switch metric {
             case .psnr:

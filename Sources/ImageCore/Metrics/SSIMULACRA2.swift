@@ -18,10 +18,9 @@ final class SSIMULACRA2 {
     init(width: Int, height: Int, pool: BufferPool) throws(ImageError) {
         self.width = width
         var sides: [(width: Int, height: Int)] = [(width, height)]
-        while sides.count < Self.mostScales {
-            let next = ((sides.last!.width + 1) / 2, (sides.last!.height + 1) / 2)
-            if min(next.0, next.1) < Self.leastSide { break }
-            sides.append(next)
+        // The last one may be smaller, as in libjxl, which looks before it halves: fewer scales would move the weights of all the others.
+        while sides.count < Self.mostScales, min(sides.last!.width, sides.last!.height) >= Self.leastSide {
+            sides.append(((sides.last!.width + 1) / 2, (sides.last!.height + 1) / 2))
         }
         var scales: [XYBScale] = []
         for side in sides.reversed() { scales.insert(try XYBScale(width: side.width, height: side.height, next: scales.first, pool: pool), at: 0) }

@@ -114,7 +114,7 @@ extension Descriptor {
             let from = first
             let n = places.span.withUnsafeBufferPointer { writev(number, $0.baseAddress! + from, Int32(3 - from)) }
             if n < 0 {
-                if errno == EINTR { continue }
+                if canRetry(POLLOUT) { continue }
                 throw .writeFailed(errno: errno)
             }
             var left = n

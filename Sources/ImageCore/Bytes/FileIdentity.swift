@@ -1,0 +1,40 @@
+import Glibc
+
+/// Which file a path leads to, whatever its name.
+public struct FileIdentity: Hashable, Sendable {
+    fileprivate let device: dev_t
+    fileprivate let inode: ino_t
+    private let kind: mode_t
+
+    /// Nil where there is no such file.
+    public init?(_ path: FilePath) {
+        var status = stat()
+        guard path.withCString({ stat($0, &status) }) == 0 else { return nil }
+        self.init(status)
+    }
+
+    /// Of what is open. Nil where nothing is.
+    public init?(descriptor: Int32) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    private init(_ status: stat) { (device, inode, kind) = (status.st_dev, status.st_ino, status.st_mode & S_IFMT) }
+
+    /// Whether what is read from it is gone then, and may have to be waited for.
+    public var isPipe: Bool { [S_IFIFO, S_IFSOCK, S_IFCHR].contains(kind) }
+}
+
+/// A name in a directory, however one comes there.
+public struct OutputPlace: Hashable, Sendable {
+    private let device: dev_t
+    private let inode: ino_t
+    private let name: [UInt8]
+
+    /// Nil where there is no such directory.
+    public init?(_ path: FilePath) {
+        guard let directory = FileIdentity(path.directory) else { return nil }
+        (device, inode, name) = (directory.device, directory.inode, path.lastComponent)
+    }
+}
