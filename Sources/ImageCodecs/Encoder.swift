@@ -126,10 +126,11 @@ public final class Encoder {
         return report
     }
 
-    /// `picture` as rows that the format takes, upright.
-    func prepared(_ picture: any RowSource) throws(ImageError) -> any RowSource {
+    /// `picture` as rows that the format takes, upright. `keepsDepth`: but for its bits.
+    func prepared(_ picture: any RowSource, keepsDepth: Bool = false) throws(ImageError) -> any RowSource {
         let before = picture.info
-        let format = Self.rowFormat(of: options, for: before)
+        var format = Self.rowFormat(of: options, for: before)
+        if keepsDepth { format.sample = before.format.sample }
         var rows = picture
         // A profile of grey serves no RGB: its curve is applied first.
         if before.format.model == .gray && format.model == .rgb { rows = ColorConverter(rows) ?? rows }

@@ -67,6 +67,7 @@ struct ImgEncode: FilterCommand {
         goal = try Self.goal(given)
         (table, plot) = (given.text("tune-table").map { FilePath(argument: $0) }, given.text("plot").map { FilePath(argument: $0) })
         for path in [table, plot] where path?.isStandardStream ?? false { throw .usage("--tune-table and --plot need the name of a file") }
+        if let table, let plot, table == plot { throw .usage("--tune-table and --plot would be the same file") }
         if goal.isEmpty && (table != nil || plot != nil) { throw .usage("--tune-table and --plot need a floor, or --max-bytes") }
         format = try given.choice("format", EncodedFormat.self)
         let path = given.text("output").map { FilePath(argument: $0) }
@@ -74,12 +75,6 @@ struct ImgEncode: FilterCommand {
         mayReplace = !given.flag("no-clobber")
         (keepsSmaller, isVerbose) = (given.flag("if-smaller"), given.flag("verbose"))
         limits = try given.limits()
-    }
-
-    private static func write(_ text: String, to path: FilePath, _ pool: BufferPool) throws(ImageError) {
-        let file = try AtomicFile(path, pool: pool)
-        try file.write(Array(text.utf8).span.bytes)
-        try file.commit()
     }
 
     private static func goal(_ given: GivenOptions) throws(ImageError) -> QualityTarget {
@@ -103,27 +98,34 @@ struct ImgEncode: FilterCommand {
         var options = options
         let pool = BufferPool(limits: limits)
         let outputs = try Outputs(output, format: format, mayReplace: mayReplace, pool: pool)
+        // What is wrong with every picture is said once.
+        if !goal.isEmpty, let format = outputs.onlyFormat {
+            options.format = format
+            try goal.check(options)
+        }
+        let tuning = Tuning(table: table, plot: plot, metrics: goal.floors.map(\.metric), mayReplace: mayReplace)
         let stream = try StreamFilter(console, limits: limits, pool: pool)
         let messages = EncodeMessages(console, isVerbose: isVerbose)
         var search: (format: EncodedFormat, search: QualitySearch)?
-        var curves = QualityCurves()
         try stream.run(writesStream: false) { (source, name, number) throws(ImageError) in
             let target = try outputs.target(name: name, number: number, info: source.info)
             options.format = try outputs.format(of: target)
             if (options.isLossless || options.nearLossless != nil) && options.format == .jpeg { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
+            try tuning.refuse(target)
             let sink = CountingSink(try outputs.open(target, options.format))
             let report: EncodeReport
+            var failure: ImageError?
             if goal.isEmpty {
                 report = try Encoder(options, pool: pool).encode(source, to: sink)
             } else {
                 if search?.format != options.format { search = (options.format, try QualitySearch(options, goal, limits: limits, pool: pool)) }
-                let curve: (([TriedQuality]) -> Void)? = table == nil && plot == nil ? nil : { curves.add(name.isEmpty ? "-" : Console.printable(name), $0) }
-                let (found, tried) = try search!.search.encode(source, to: sink, curve: curve)
-                report = found
-                messages.found(tried, name)
+                let outcome = try search!.search.encode(source, to: sink, curve: tuning.isWanted ? { tuning.add(name, $0) } : nil)
+                report = outcome.report
+                if let found = outcome.found { messages.found(found, name) } else { failure = outcome.failure }
             }
             let original = keepsSmaller ? messages.original(of: source, report, options.format, name) : nil
-            let takesOriginal = original.map { $0.count < sink.byteCount } ?? false
+            let takesOriginal = original.map { failure == nil ? $0.count < sink.byteCount : $0.count <= goal.mostBytes ?? .max } ?? false
+            if let failure, !takesOriginal { throw failure }
             if let original, takesOriginal {
                 try sink.reset()
                 try sink.write(original.span.bytes)
@@ -137,15 +139,7 @@ struct ImgEncode: FilterCommand {
             console.report(error, subject: output?.bytes ?? Array("standard output".utf8))
             stream.note(error.status)
         }
-        for (path, text) in [(table, curves.csv), (plot, curves.svg)] {
-            guard let path else { continue }
-            do throws(ImageError) {
-                try Self.write(text, to: path, pool)
-            } catch {
-                console.report(error, subject: path.bytes)
-                stream.note(error.status)
-            }
-        }
+        tuning.write(console, stream, pool: pool)
         return stream.status
     }
 }

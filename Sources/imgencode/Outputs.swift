@@ -50,6 +50,14 @@ final class Outputs {
         return format
     }
 
+    /// The format of every picture, where the command line says it.
+    var onlyFormat: EncodedFormat? {
+        if let chosenFormat { return chosenFormat }
+        // An ending that a template leaves to the picture is none of a format.
+        let saysEnding = path?.lastComponent.contains(UInt8(ascii: ".")) ?? true
+        return isTemplate && !saysEnding ? nil : try? format(of: path)
+    }
+
     /// A place for a picture.
     func open(_ target: FilePath?, _ format: EncodedFormat) throws(ImageError) -> any ByteSink {
         if target == nil && format == .pam { return DirectSink(.standardOutput) }

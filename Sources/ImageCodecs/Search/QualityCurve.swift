@@ -2,20 +2,26 @@ import ImageCore
 
 /// What pictures take and lose at each quality.
 public struct QualityCurves {
+    private let metrics: [QualityMetric]
     private var pictures: [(name: String, points: [TriedQuality])] = []
 
-    public init() {}
+    /// `metrics`: those that have a floor.
+    public init(_ metrics: [QualityMetric]) { self.metrics = Self.metrics(metrics) }
+
+    /// What is measured: where nothing has a floor, SSIM and PSNR.
+    static func metrics(_ floors: [QualityMetric]) -> [QualityMetric] { floors.isEmpty ? [.ssim, .psnr] : floors }
+
+    public var isEmpty: Bool { pictures.isEmpty }
 
     public mutating func add(_ name: String, _ points: [TriedQuality]) { pictures.append((name, points)) }
 
-    /// Comma-separated values (RFC 4180) with a head: file, quality, subsampling, bytes, and each metric.
+    /// Comma-separated values (RFC 4180) with a head: file, quality, subsampling, bytes, and each metric; empty where a picture is too small for it.
     public var csv: String {
-        let metrics = pictures.first?.points.first?.scores.scores.map(\.metric.rawValue) ?? []
-        var text = (["file", "quality", "subsampling", "bytes"] + metrics).joined(separator: ",") + "\r\n"
+        var text = (["file", "quality", "subsampling", "bytes"] + metrics.map(\.rawValue)).joined(separator: ",") + "\r\n"
         for picture in pictures {
             let name = "\"" + picture.name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
             for point in picture.points {
-                let scores = point.scores.scores.map { "\($0.value)" }
+                let scores = metrics.map { metric in point.scores[metric].map { "\($0)" } ?? "" }
                 text += ([name, "\(point.quality)", point.subsampling?.name ?? "", "\(point.byteCount)"] + scores).joined(separator: ",") + "\r\n"
             }
         }
@@ -27,11 +33,11 @@ public struct QualityCurves {
     private static let colors = ["#1b6ca8", "#c8553d", "#4c956c", "#8e5572", "#b8860b", "#555555"]
     private static let width = 640.0, height = 320.0, margin = 50.0
 
-    /// The first metric over bytes, a line for each picture; a point for each quality, which its title says.
+    /// The first metric that all pictures have over bytes, a line for each picture; a point for each quality, which its title says.
     public var svg: String {
         let points = pictures.flatMap(\.points)
-        let metric = points.first?.scores.scores.first?.metric.rawValue ?? ""
-        let scores = points.compactMap { $0.scores.scores.first?.value }.filter(\.isFinite)
+        let metric = metrics.first { metric in points.allSatisfy { $0.scores[metric] != nil } } ?? .psnr
+        let scores = points.compactMap { $0.scores[metric] }.filter(\.isFinite)
         let mostBytes = Double(points.map(\.byteCount).max() ?? 1)
         let (low, high) = (scores.min() ?? 0, scores.max() ?? 1)
         func x(_ bytes: Int) -> Double { Self.margin + Double(bytes) / mostBytes * (Self.width - 2 * Self.margin) }
@@ -45,10 +51,10 @@ public struct QualityCurves {
         let corner = "\(text(Self.margin)),\(text(Self.height - Self.margin))"
         drawing += "<polyline fill=\"none\" stroke=\"#888888\" points=\"\(text(Self.margin)),\(text(Self.margin)) \(corner) \(text(Self.width - Self.margin)),\(text(Self.height - Self.margin))\"/>\n"
         drawing += label(Self.margin - 4, Self.margin + 4, Self.short(high), "end") + label(Self.margin - 4, Self.height - Self.margin, Self.short(low), "end")
-        drawing += label(Self.margin, Self.margin - 12, metric, "middle") + label(Self.width - Self.margin, Self.height - Self.margin + 18, "\(Int(mostBytes)) bytes", "end")
+        drawing += label(Self.margin, Self.margin - 12, metric.rawValue, "middle") + label(Self.width - Self.margin, Self.height - Self.margin + 18, "\(Int(mostBytes)) bytes", "end")
         for (i, picture) in pictures.enumerated() {
             let color = Self.colors[i % Self.colors.count]
-            let places = picture.points.map { (point: $0, x: x($0.byteCount), y: y($0.scores.scores.first?.value ?? low)) }
+            let places = picture.points.map { (point: $0, x: x($0.byteCount), y: y($0.scores[metric] ?? low)) }
             drawing += "<polyline fill=\"none\" stroke=\"\(color)\" points=\"\(places.map { "\(text($0.x)),\(text($0.y))" }.joined(separator: " "))\"/>\n"
             for place in places {
                 drawing += "<circle cx=\"\(text(place.x))\" cy=\"\(text(place.y))\" r=\"3\" fill=\"\(color)\"><title>\(Self.escaped(place.point.text))</title></circle>\n"

@@ -11,6 +11,13 @@ public struct QualityTarget: Sendable {
 
     public var isEmpty: Bool { floors.isEmpty && mostBytes == nil }
 
+    /// Throws `usage` for what has no qualities to search.
+    public func check(_ options: EncodeOptions) throws(ImageError) {
+        guard options.format == .jpeg || options.format == .webp, !options.isLossless, options.nearLossless == nil else {
+            throw .usage("\(floors.isEmpty ? "--max-bytes" : "a floor of quality") is for JPEG and lossy WebP")
+        }
+    }
+
     /// "ssim 0.95 and 20000 bytes"
     fileprivate var text: String {
         (floors.map { "\($0.metric.rawValue) \($0.least)" } + (mostBytes.map { ["\($0) bytes"] } ?? [])).joined(separator: " and ")
@@ -27,237 +34,268 @@ public struct TriedQuality: Sendable {
     /// Encodings that were made to find it.
     public fileprivate(set) var encodeCount = 0
 
+    /// Five digits, and never more than it is.
+    fileprivate static func roundedDown(_ score: Double) -> Double { score.isFinite ? (score * 1e5).rounded(.down) / 1e5 : score }
+
     public var text: String {
         let chroma = subsampling.map { ", \($0.name)" } ?? ""
-        // Never more than it is.
-        let scores = scores.scores.map { ", \($0.metric.rawValue) \($0.value.isFinite ? ($0.value * 1e5).rounded(.down) / 1e5 : $0.value)" }.joined()
+        let scores = scores.scores.map { ", \($0.metric.rawValue) \(Self.roundedDown($0.value))" }.joined()
         return "quality \(quality)\(chroma)\(scores), \(byteCount) bytes"
     }
 }
 
 /// Finds the smallest JPEG or lossy WebP of a picture that meets a target: the pixels are held once, encodings are made in memory, decoded as a
 /// viewer would, and compared.
-///
-/// Scores rise with quality, so the lowest quality that meets every floor is between one that does and one that does not. The next quality to try
-/// is where the line through the nearest two meets the floor.
 public final class QualitySearch {
     private let options: EncodeOptions
     private let target: QualityTarget
-    private let pool: BufferPool
     private let floors: [(metric: QualityMetric, least: Double)]
+    private let scale: QualityScale
+    private let pool: BufferPool
     private let decoder: Decoder
-    /// Where a search begins: what the picture before needed, so that it takes fewer encodings. Where scores rise with quality, as those of
-    /// photographs do, the same is found from wherever.
-    private var firstQuality = 60
-    private var encodeCount = 0
-    /// The nearest miss: for who asks for what cannot be.
-    private var best: TriedQuality?
+    /// What the picture before needed.
+    private var lastFound: Int?
+    /// Of the picture at hand: all that were encoded, and why 4:2:0 will not do.
+    private var tries: [Candidate] = []
+    private var rejection: String?
+    private var leftOut: [String] = []
 
     private static let mostEncodes = 7
 
     /// `options`: with the format; its quality is not looked at. Throws `usage` for a format without qualities.
     public init(_ options: EncodeOptions, _ target: QualityTarget, limits: Limits, pool: BufferPool) throws(ImageError) {
-        guard options.format == .jpeg || options.format == .webp, !options.isLossless, options.nearLossless == nil else {
-            throw .usage("a floor of quality is for JPEG and lossy WebP")
-        }
+        try target.check(options)
         // Others measure in double precision, and must find the floor met too.
         floors = target.floors.map { ($0.metric, $0.metric == .ssim && $0.least < 1 ? min(1, $0.least + 1e-5) : $0.least) }
         (self.options, self.target, self.pool) = (options, target, pool)
+        scale = QualityScale(options.format)
         var decoding = DecodeOptions()
         decoding.limits = limits
         decoder = Decoder(pool: pool, options: decoding)
     }
 
-    private struct Candidate {
+    private final class Candidate {
         let tried: TriedQuality
         let file: MemoryFile
+        /// SSIM of Cb and Cr, the lower one, once it was asked for.
+        var chromaSSIM: Double?
+
+        init(_ tried: TriedQuality, _ file: MemoryFile) { (self.tried, self.file) = (tried, file) }
     }
 
-    /// Reads all of `picture` and writes what was found to `sink`, not yet committed. Throws `notReached` where no quality meets the target.
+    /// What became of a picture.
+    public struct Outcome {
+        public var report = EncodeReport()
+        /// What was written; nil where no quality meets the target, which `failure` says.
+        public fileprivate(set) var found: TriedQuality?
+        public fileprivate(set) var failure: ImageError?
+    }
+
+    /// Reads all of `picture` and writes what was found to `sink`, not yet committed; nothing where no quality meets the target.
     ///
-    /// `curve`: is given every fifth quality too, with the chroma that was found.
-    public func encode(
-        _ picture: any RowSource, to sink: any ByteSink, curve: (([TriedQuality]) -> Void)? = nil
-    ) throws(ImageError) -> (report: EncodeReport, found: TriedQuality) {
+    /// `curve`: is given every fifth quality too, with the chroma that was found, or that came nearest.
+    public func encode(_ picture: any RowSource, to sink: any ByteSink, curve: (([TriedQuality]) -> Void)? = nil) throws(ImageError) -> Outcome {
         if picture.info.isScaled { throw .usage("the picture was decoded smaller, and no imgresize came after; leave out imgdecode's --for") }
         if picture.info.frames != 1 && options.format == .webp { throw .unsupported("a floor of quality is for still pictures; it has \(picture.info.frames) frames") }
-        (encodeCount, best) = (0, nil)
+        (tries, rejection, leftOut) = ([], nil, [])
+        defer { tries = [] }
         let stored = try StoredPicture(picture, Encoder(options, pool: pool), pool: pool)
-        guard let found = try found(stored) else {
-            let nearest = best.map { "; the nearest is \($0.text)" } ?? ""
-            throw .notReached("no quality reaches \(target.text)\(nearest)")
+        let found = try found(stored)
+        if let curve, let shown = found ?? nearest { curve(try self.curve(stored, shown.tried)) }
+        var outcome = Outcome()
+        outcome.report.framesLeft = stored.framesLeft
+        outcome.report.leftOut = leftOut
+        outcome.report.showsItsSource = stored.framesLeft == 0 && !stored.isAltered
+        guard let found, found.tried.byteCount <= target.mostBytes ?? .max else {
+            let nearest = nearest.map { "; the nearest is \($0.tried.text)" } ?? ""
+            outcome.failure = .notReached("no quality reaches \(target.text)\(nearest)\(rejection.map { "; \($0)" } ?? "")")
+            return outcome
         }
         try found.file.copy(to: sink, pool: pool)
-        var report = EncodeReport()
-        report.framesLeft = stored.framesLeft
-        report.leftOut = leftOut
-        report.showsItsSource = stored.framesLeft == 0 && !stored.isAltered
-        var tried = found.tried
-        tried.encodeCount = encodeCount
-        firstQuality = tried.quality
-        if let curve { curve(try self.curve(stored, tried)) }
-        return (report, tried)
+        lastFound = found.tried.quality
+        outcome.found = found.tried
+        outcome.found!.encodeCount = tries.count
+        return outcome
     }
 
-    private func curve(_ stored: StoredPicture, _ found: TriedQuality) throws(ImageError) -> [TriedQuality] {
+    private func curve(_ stored: StoredPicture, _ shown: TriedQuality) throws(ImageError) -> [TriedQuality] {
         var points: [TriedQuality] = []
+        var metrics = QualityCurves.metrics(floors.map(\.metric))
         // SSIM's window wants its room.
-        let fitsWindow = min(stored.info.width, stored.info.height) >= 11
-        let metrics: [QualityMetric] = !target.floors.isEmpty ? target.floors.map(\.metric) : fitsWindow ? [.ssim, .psnr] : [.psnr]
-        for quality in Set(stride(from: 5, through: 100, by: 5)).union([found.quality]).sorted() {
-            points.append(try tried(stored, quality, found.subsampling, metrics: metrics).tried)
+        if floors.isEmpty && min(stored.info.width, stored.info.height) < 11 { metrics.removeAll { $0 == .ssim } }
+        for quality in Set(stride(from: 5, through: 100, by: 5)).union([shown.quality]).sorted() {
+            points.append(try encoded(stored, quality, shown.subsampling, metrics: metrics).tried)
         }
         return points
     }
 
-    private var leftOut: [String] = []
+    // MARK: Which sampling
 
     private func found(_ stored: StoredPicture) throws(ImageError) -> Candidate? {
-        guard options.format == .jpeg, stored.info.format.model == .rgb, options.subsampling == nil else {
-            return try search(stored, options.subsampling.flatMap { stored.info.format.model == .rgb ? $0 : nil }, from: firstQuality)
-        }
-        // Chroma of half the size is enough only where it is as good as luma has to be: red text smears though luma does not.
-        let small = try search(stored, .s420, from: firstQuality)
+        let first = scale.expected(floors, mostBytes: target.mostBytes, pixelCount: Double(stored.info.width) * Double(stored.info.height))
+        guard options.format == .jpeg, stored.info.format.model == .rgb else { return try search(stored, nil, from: start(stored, first)) }
+        if let chosen = options.subsampling { return try search(stored, chosen, from: start(stored, first)) }
         let least = floors.first { $0.metric == .ssim }?.least
-        let isClean = least.map { least in small?.tried.scores.planeSSIM.allSatisfy { $0 >= least } ?? false } ?? true
-        // At high qualities whole chroma may be the smaller way.
-        if let small, isClean, small.tried.quality < 90 { return small }
-        let whole = try search(stored, .s444, from: small?.tried.quality ?? firstQuality)
-        guard let small, isClean else { return whole }
-        guard let whole else { return small }
-        if !target.floors.isEmpty { return whole.tried.byteCount < small.tried.byteCount ? whole : small }
-        // Both fit: the better one.
-        return try psnr(whole, stored) > psnr(small, stored) ? whole : small
+        let halved = try HalvedChroma(of: Converter(stored.rows(), to: PixelFormat(.rgb, sample: stored.info.format.sample), pool: pool), pool: pool)
+        // Chroma of half the size is enough only where it is as good as luma has to be: red text smears though luma does not.
+        let mayHalve = halved.similarity?.allSatisfy { $0 >= least ?? -1 } ?? true
+        if !mayHalve { reject(halved.similarity!.min()!) }
+        // Luma is the same in both; what sees colours too has to be asked.
+        if floors.count == 1, let least {
+            let start = start(stored, first)
+            return mayHalve ? try cleanSearch(stored, least, from: start) : try search(stored, .s444, from: start)
+        }
+        if !mayHalve { return try search(stored, .s444, from: first) }
+        let halfAdvantage = try halfAdvantage(stored, halved, first)
+        func half() throws(ImageError) -> Candidate? {
+            if let least { try cleanSearch(stored, least, from: first) } else { try search(stored, .s420, from: first) }
+        }
+        func whole() throws(ImageError) -> Candidate? { try search(stored, .s444, from: first) }
+        let preferred = halfAdvantage >= 0 ? try half() : try whole()
+        // The other one where it may be as good, or the only one.
+        guard preferred == nil || abs(halfAdvantage) < Self.doubtful, tries.count < Self.mostEncodes - 1 else { return preferred }
+        let other = halfAdvantage >= 0 ? try whole() : try half()
+        guard let preferred, let other else { return preferred ?? other }
+        if floors.isEmpty { return try psnr(other, stored) > psnr(preferred, stored) ? other : preferred }
+        return other.tried.byteCount < preferred.tried.byteCount ? other : preferred
+    }
+
+    /// Advantages, as differences of logarithms of bytes, that a guess may be wrong about.
+    private static let doubtful = 0.1
+
+    /// Where to begin. What the picture before needed is a better guess than what photographs need, and in those the same is found from wherever;
+    /// but not where scores have ripples, as in drawings and of WebP.
+    private func start(_ stored: StoredPicture, _ first: Int) -> Int {
+        guard let lastFound, options.format == .jpeg, !floors.isEmpty, !stored.isSmooth else { return first }
+        return QualityScale.guess(lastFound)
+    }
+
+    /// How much larger the logarithm of the bytes of 4:4:4 would be where it meets the floors, or where only bytes count, takes as many as a 4:2:0
+    /// that is as good: as one encoding of each leads to expect. Negative where 4:4:4 is the better way.
+    private func halfAdvantage(_ stored: StoredPicture, _ halved: HalvedChroma, _ quality: Int) throws(ImageError) -> Double {
+        let half = try tried(stored, quality, .s420), whole = try tried(stored, quality, .s444)
+        let (halfError, wholeError) = try (squaredError(half, stored), squaredError(whole, stored))
+        // What halving has taken no quality brings back.
+        func quantised(_ error: Double) -> Double { max(1e-3, error - halved.squaredError) }
+        if floors.isEmpty {
+            let atLimit = scale.error(quantised(halfError), with: margin(half)) + halved.squaredError
+            return scale.bytes(ofError: scale.error(wholeError, with: margin(whole)) / atLimit)
+        }
+        let halfMargin = floors.map { floor in
+            guard floor.metric == .psnr else { return scale.margin(floor.metric, half.tried.scores[floor.metric]!, least: floor.least) }
+            let allowed = 255 * 255 * Glibc.pow(10, -floor.least / 10) - halved.squaredError
+            return allowed <= 0 ? -100 : scale.margin(error: quantised(halfError), most: allowed)
+        }.min()!
+        return Glibc.log(Double(whole.tried.byteCount) / Double(half.tried.byteCount)) - scale.bytes(ofMargin: margin(whole) - halfMargin)
+    }
+
+    /// The mean over all samples, in 0...255.
+    private func squaredError(_ candidate: Candidate, _ stored: StoredPicture) throws(ImageError) -> Double {
+        255 * 255 * Glibc.pow(10, try -psnr(candidate, stored) / 10)
     }
 
     private func psnr(_ candidate: Candidate, _ stored: StoredPicture) throws(ImageError) -> Double {
-        try PictureComparison([.psnr], pool: pool).scores(reference: stored.rows(), test: decoder.open(candidate.file.source(pool: pool)))[.psnr]!
+        if let known = candidate.tried.scores[.psnr] { return min(known, 200) }
+        let psnr = try PictureComparison([.psnr], pool: pool).scores(reference: stored.rows(), test: decoder.open(candidate.file.source(pool: pool)))[.psnr]!
+        return min(psnr, 200)
     }
+
+    private func reject(_ chromaSSIM: Double) {
+        rejection = "4:2:0 smears its colours, whose SSIM is \(TriedQuality.roundedDown(chromaSSIM))"
+    }
+
+    private func isClean(_ candidate: Candidate, _ stored: StoredPicture, _ least: Double) throws(ImageError) -> Bool {
+        if candidate.chromaSSIM == nil {
+            let comparison = PictureComparison([], planes: .chroma, pool: pool)
+            candidate.chromaSSIM = try comparison.scores(reference: stored.rows(), test: decoder.open(candidate.file.source(pool: pool))).planeSSIM.min()!
+        }
+        return candidate.chromaSSIM! >= least
+    }
+
+    /// 4:2:0 where it leaves colours as they have to be, else 4:4:4.
+    private func cleanSearch(_ stored: StoredPicture, _ least: Double, from first: Int) throws(ImageError) -> Candidate? {
+        var bracket = QualityBracket(scale, from: first, mostTries: Self.mostEncodes - tries.count { $0.tried.subsampling != .s420 })
+        var wasClean = false
+        while let quality = bracket.next() {
+            if tries.count >= 5, let found = bracket.found, found >= Self.highQuality, bracket.failing ?? 0 >= Self.highQuality - 10 { break }
+            let candidate = try tried(stored, quality, .s420)
+            bracket.note(quality, margin(candidate))
+            if margin(candidate) >= 0 && !wasClean {
+                wasClean = try isClean(candidate, stored, least)
+                if !wasClean { break }
+            }
+        }
+        let half = bracket.found.flatMap { candidate($0, .s420) }
+        let halfIsClean = if let half { try isClean(half, stored, least) } else { false }
+        if let half, halfIsClean, half.tried.quality < Self.highQuality {
+            bracket.looksBelow = stored.isSmooth
+            while let quality = bracket.next() {
+                let candidate = try tried(stored, quality, .s420)
+                bracket.note(quality, try isClean(candidate, stored, least) ? margin(candidate) : -1e-6)
+            }
+            return candidate(bracket.found!, .s420)
+        }
+        if half != nil && !halfIsClean { reject(half!.chromaSSIM!) }
+        // Luma is the same, and so the quality is near.
+        let near = halfIsClean || bracket.isClosed ? bracket.found : bracket.next()
+        guard let whole = try search(stored, .s444, from: near ?? 100, fallback: bracket.found) else { return halfIsClean ? half : nil }
+        guard let half, halfIsClean else { return whole }
+        return whole.tried.byteCount < half.tried.byteCount ? whole : half
+    }
+
+    /// From here on whole chroma may be the smaller way, at a lower quality.
+    private static let highQuality = 90
 
     // MARK: One way to encode
 
-    private func search(_ stored: StoredPicture, _ subsampling: Subsampling?, from first: Int) throws(ImageError) -> Candidate? {
-        var kept: Candidate?
-        if target.floors.isEmpty {
-            // The highest quality that fits: qualities are counted from above.
-            _ = try lowest(from: 101 - first, .rising) { (step) throws(ImageError) in
-                let candidate = try tried(stored, 101 - step, subsampling)
-                let margin = Glibc.log(Double(target.mostBytes!) / Double(candidate.tried.byteCount)) / 0.57
-                if margin >= 0 { kept = candidate }
-                return margin
-            }
-            return kept
-        }
-        _ = try lowest(from: first, .falling) { (quality) throws(ImageError) in
-            let candidate = try tried(stored, quality, subsampling)
-            let margin = margin(candidate.tried.scores)
-            if margin >= 0 { kept = candidate }
-            return margin
-        }
-        guard let kept, kept.tried.byteCount <= target.mostBytes ?? .max else { return nil }
-        return kept
+    private func search(_ stored: StoredPicture, _ subsampling: Subsampling?, from first: Int, fallback: Int? = nil) throws(ImageError) -> Candidate? {
+        let most = Self.mostEncodes - tries.count { $0.tried.subsampling != subsampling }
+        var bracket = QualityBracket(scale, from: first, highest: floors.isEmpty, fallback: fallback, mostTries: most)
+        bracket.looksBelow = stored.isSmooth
+        while let quality = bracket.next() { bracket.note(quality, margin(try tried(stored, quality, subsampling))) }
+        return bracket.found.flatMap { candidate($0, subsampling) }
     }
 
-    /// The lowest place of 1...100 whose margin is not negative, nil where there is none. Margins rise with places. By at most seven calls: where
-    /// these are used up, the lowest that was found.
-    private func lowest(from first: Int, _ coarseness: Coarseness, _ margin: (Int) throws(ImageError) -> Double) throws(ImageError) -> Int? {
-        var fails: (place: Int, margin: Double?) = (0, nil), meets: (place: Int, margin: Double?) = (101, nil)
-        var next = first
-        for call in 1...Self.mostEncodes where meets.place - fails.place > 1 {
-            let place = min(max(next, fails.place + 1), meets.place - 1)
-            let value = try margin(place)
-            if value >= 0 { meets = (place, value) } else { fails = (place, value) }
-            next = switch (fails.margin, meets.margin) {
-            // The line through both; where that creeps, the middle.
-            case (let a?, let b?) where call != 5:
-                coarseness.place(coarseness.position(fails.place) - a / (b - a) * (coarseness.position(meets.place) - coarseness.position(fails.place)))
-            case (_?, _?): (fails.place + meets.place + 1) / 2
-            // A little beyond: with a place on either side the next line is a better one.
-            case (let a?, nil): coarseness.place(coarseness.position(fails.place) - 1.1 * a) + 1
-            case (nil, let b?): coarseness.place(coarseness.position(meets.place) - 1.1 * b) - 2
-            case (nil, nil): next
-            }
-            // The last but one is for what may be the only one.
-            if call == Self.mostEncodes - 1 && meets.margin == nil { next = 100 }
-        }
-        return meets.place <= 100 ? meets.place : nil
+    /// How far it exceeds the target, in positions of the scale.
+    private func margin(_ candidate: Candidate) -> Double {
+        let scores = candidate.tried.scores
+        return floors.map { scale.margin($0.metric, scores[$0.metric]!, least: $0.least) }.min()
+            ?? scale.margin(bytes: candidate.tried.byteCount, most: target.mostBytes!)
     }
 
-    /// What a place stands for: the logarithm of the factor that libjpeg multiplies its quantisation tables by. Errors go with a power of that.
-    private enum Coarseness {
-        /// Places are qualities.
-        case falling
-        /// Places count from above: 101 - quality.
-        case rising
-
-        private static func log(quality: Int) -> Double {
-            Glibc.log(quality < 50 ? 5000 / Double(quality) : max(0.7, Double(200 - 2 * quality)))
-        }
-
-        private static func quality(log: Double) -> Double {
-            let factor = Glibc.exp(min(log, 10))
-            return factor > 100 ? 5000 / factor : (200 - factor) / 2
-        }
-
-        /// Rises with places.
-        func position(_ place: Int) -> Double {
-            self == .falling ? -Self.log(quality: max(1, min(100, place))) : Self.log(quality: max(1, min(100, 101 - place)))
-        }
-
-        /// The first place at or behind a position.
-        func place(_ position: Double) -> Int {
-            let place = self == .falling ? Self.quality(log: -position) : 101 - Self.quality(log: position)
-            return Int(max(-1, min(101, place)).rounded(.up))
-        }
+    private func candidate(_ quality: Int, _ subsampling: Subsampling?) -> Candidate? {
+        tries.first { $0.tried.quality == quality && $0.tried.subsampling == subsampling }
     }
 
-    /// The least margin of all floors, as a difference of positions: in photographs about so much of each metric is one.
-    private func margin(_ scores: QualityScores) -> Double {
-        floors.map { floor in
-            let score = scores[floor.metric]!
-            if score >= floor.least && !score.isFinite { return 100 }
-            return switch floor.metric {
-            case .psnr: (score - floor.least) / 3.2
-            case .ssimulacra2: (score - floor.least) / 25
-            // Its distance from 1 shrinks by a power.
-            default: score >= floor.least ? max(0, Self.nines(score) - Self.nines(floor.least)) / 0.55 : min(-1e-6, (Self.nines(score) - Self.nines(floor.least)) / 0.55)
-            }
-        }.min()!
+    private func tried(_ stored: StoredPicture, _ quality: Int, _ subsampling: Subsampling?) throws(ImageError) -> Candidate {
+        if let known = candidate(quality, subsampling) { return known }
+        let candidate = try encoded(stored, quality, subsampling, metrics: floors.map(\.metric))
+        tries.append(candidate)
+        return candidate
     }
 
-    private static func nines(_ similarity: Double) -> Double { -Glibc.log(max(1e-9, 1 - similarity)) }
-
-    private func tried(
-        _ stored: StoredPicture, _ quality: Int, _ subsampling: Subsampling?, metrics: [QualityMetric]? = nil
-    ) throws(ImageError) -> Candidate {
-        let metrics = metrics ?? target.floors.map(\.metric)
+    private func encoded(_ stored: StoredPicture, _ quality: Int, _ subsampling: Subsampling?, metrics: [QualityMetric]) throws(ImageError) -> Candidate {
         var options = options
         (options.quality, options.subsampling) = (quality, subsampling)
         // Who looks for the smallest file wants it small in every way that shows the same.
         options.optimizesTables = true
         let file = try MemoryFile()
         leftOut = try Encoder(options, pool: pool).encode(stored.rows(), to: file).leftOut
-        encodeCount += 1
         var scores = QualityScores()
         if !metrics.isEmpty {
-            // Where luma is held against SSIM: other metrics see chroma themselves.
-            let comparison = PictureComparison(metrics, planes: subsampling == .s420 && metrics.contains(.ssim) ? .chroma : .none, pool: pool)
-            scores = try comparison.scores(reference: stored.rows(), test: decoder.open(file.source(pool: pool)))
+            scores = try PictureComparison(metrics, pool: pool).scores(reference: stored.rows(), test: decoder.open(file.source(pool: pool)))
         }
-        let tried = TriedQuality(quality: quality, subsampling: subsampling, scores: scores, byteCount: file.byteCount)
-        note(tried)
-        return Candidate(tried: tried, file: file)
+        return Candidate(TriedQuality(quality: quality, subsampling: subsampling, scores: scores, byteCount: file.byteCount), file)
     }
 
-    /// Of misses the one that is nearest in what is asked for first.
-    private func note(_ tried: TriedQuality) {
-        guard let before = best else {
-            best = tried
-            return
+    /// Of misses the one that comes nearest: of those that meet the floors the smallest, else the best.
+    private var nearest: Candidate? {
+        let possible = tries.filter { rejection == nil || $0.tried.subsampling != .s420 }
+        func met(_ candidate: Candidate) -> Bool { floors.isEmpty || margin(candidate) >= 0 }
+        let smallest = possible.filter(met).min { $0.tried.byteCount < $1.tried.byteCount }
+        return smallest ?? possible.max { a, b in
+            let (first, second) = (margin(a), margin(b))
+            return first != second ? first < second : floors.lazy.map { (a.tried.scores[$0.metric]!, b.tried.scores[$0.metric]!) }.contains { $0 < $1 }
         }
-        // Of those that meet the floors the smallest, else the one that comes nearest to them.
-        let (isMet, wasMet) = (target.floors.isEmpty || margin(tried.scores) >= 0, target.floors.isEmpty || margin(before.scores) >= 0)
-        let isNearer = isMet && wasMet ? tried.byteCount < before.byteCount : isMet != wasMet ? isMet : margin(tried.scores) > margin(before.scores)
-        if isNearer { best = tried }
     }
 }
