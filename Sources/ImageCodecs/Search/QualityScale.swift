@@ -66,15 +66,9 @@ struct QualityScale {
     /// The same for bytes: how many positions finer it may become.
     func margin(bytes: Int, most: Int) -> Double { Glibc.log(Double(most) / Double(max(1, bytes))) / worth.bytes }
 
-    /// The same for a mean squared error.
-    func margin(error: Double, most: Double) -> Double { 10 * Glibc.log10(most / error) / worth.psnr }
-
-    /// A mean squared error once a margin is used up.
-    func error(_ error: Double, with margin: Double) -> Double { error * Glibc.pow(10, -margin * worth.psnr / 10) }
-
-    /// The logarithm of the bytes that a margin costs, and that a factor of a squared error does.
-    func bytes(ofMargin margin: Double) -> Double { margin * worth.bytes }
-    func bytes(ofError factor: Double) -> Double { bytes(ofMargin: 10 * Glibc.log10(factor) / worth.psnr) }
+    /// Bytes, and decibels, once a margin is used up: a guess.
+    func bytes(_ bytes: Int, without margin: Double) -> Double { Double(bytes) * Glibc.exp(-margin * worth.bytes) }
+    func psnr(_ psnr: Double, with margin: Double) -> Double { psnr + margin * worth.psnr }
 
     // MARK: Where to begin
 

@@ -145,53 +145,41 @@ public final class QualitySearch {
             let start = start(stored, first)
             return mayHalve ? try cleanSearch(stored, least, from: start) : try search(stored, .s444, from: start)
         }
-        if !mayHalve { return try search(stored, .s444, from: first) }
-        let halfAdvantage = try halfAdvantage(stored, halved, first)
-        func half() throws(ImageError) -> Candidate? {
-            if let least { try cleanSearch(stored, least, from: first) } else { try search(stored, .s420, from: first) }
+        if !mayHalve || isBeyond(halved) { return try search(stored, .s444, from: first) }
+        let half = if let least { try cleanSearch(stored, least, from: first) } else { try search(stored, .s420, from: first, mostTries: Self.mostEncodes - 2) }
+        guard let half else { return try search(stored, .s444, from: first) }
+        if half.tried.subsampling == .s444 { return half }
+        var found = half
+        if try promisesMore(try tried(stored, half.tried.quality, .s444), than: half, stored) {
+            let whole = try search(stored, .s444, from: half.tried.quality, fallback: half.tried.quality)
+            if let whole, try isBetter(whole, than: half, stored) { found = whole }
         }
-        func whole() throws(ImageError) -> Candidate? { try search(stored, .s444, from: first) }
-        let preferred = halfAdvantage >= 0 ? try half() : try whole()
-        // The other one where it may be as good, or the only one.
-        guard preferred == nil || abs(halfAdvantage) < Self.doubtful, tries.count < Self.mostEncodes - 1 else { return preferred }
-        let other = halfAdvantage >= 0 ? try whole() : try half()
-        guard let preferred, let other else { return preferred ?? other }
-        if floors.isEmpty { return try psnr(other, stored) > psnr(preferred, stored) ? other : preferred }
-        return other.tried.byteCount < preferred.tried.byteCount ? other : preferred
+        // A clean search has looked below already.
+        if !stored.isSmooth || (least != nil && found === half) { return found }
+        return try search(stored, found.tried.subsampling, from: found.tried.quality, looksBelow: true)
     }
 
-    /// Advantages, as differences of logarithms of bytes, that a guess may be wrong about.
-    private static let doubtful = 0.1
+    /// Whether a floor of PSNR is so near to what halving chroma has lost already that 4:2:0 would cost more than it saves.
+    private func isBeyond(_ halved: HalvedChroma) -> Bool {
+        floors.contains { $0.metric == .psnr && 1.25 * halved.squaredError > 255 * 255 * Glibc.pow(10, -$0.least / 10) }
+    }
+
+    /// Whether 4:4:4 would be smaller where it just meets the floors, or better where it just fits, as far as this one tells.
+    private func promisesMore(_ whole: Candidate, than half: Candidate, _ stored: StoredPicture) throws(ImageError) -> Bool {
+        if floors.isEmpty { return try scale.psnr(psnr(whole, stored), with: margin(whole)) > psnr(half, stored) }
+        return scale.bytes(whole.tried.byteCount, without: margin(whole)) < Double(half.tried.byteCount)
+    }
+
+    private func isBetter(_ a: Candidate, than b: Candidate, _ stored: StoredPicture) throws(ImageError) -> Bool {
+        if floors.isEmpty { return try psnr(a, stored) > psnr(b, stored) }
+        return a.tried.byteCount < b.tried.byteCount
+    }
 
     /// Where to begin. What the picture before needed is a better guess than what photographs need, and in those the same is found from wherever;
     /// but not where scores have ripples, as in drawings and of WebP.
     private func start(_ stored: StoredPicture, _ first: Int) -> Int {
         guard let lastFound, options.format == .jpeg, !floors.isEmpty, !stored.isSmooth else { return first }
         return QualityScale.guess(lastFound)
-    }
-
-    /// How much larger the logarithm of the bytes of 4:4:4 would be where it meets the floors, or where only bytes count, takes as many as a 4:2:0
-    /// that is as good: as one encoding of each leads to expect. Negative where 4:4:4 is the better way.
-    private func halfAdvantage(_ stored: StoredPicture, _ halved: HalvedChroma, _ quality: Int) throws(ImageError) -> Double {
-        let half = try tried(stored, quality, .s420), whole = try tried(stored, quality, .s444)
-        let (halfError, wholeError) = try (squaredError(half, stored), squaredError(whole, stored))
-        // What halving has taken no quality brings back.
-        func quantised(_ error: Double) -> Double { max(1e-3, error - halved.squaredError) }
-        if floors.isEmpty {
-            let atLimit = scale.error(quantised(halfError), with: margin(half)) + halved.squaredError
-            return scale.bytes(ofError: scale.error(wholeError, with: margin(whole)) / atLimit)
-        }
-        let halfMargin = floors.map { floor in
-            guard floor.metric == .psnr else { return scale.margin(floor.metric, half.tried.scores[floor.metric]!, least: floor.least) }
-            let allowed = 255 * 255 * Glibc.pow(10, -floor.least / 10) - halved.squaredError
-            return allowed <= 0 ? -100 : scale.margin(error: quantised(halfError), most: allowed)
-        }.min()!
-        return Glibc.log(Double(whole.tried.byteCount) / Double(half.tried.byteCount)) - scale.bytes(ofMargin: margin(whole) - halfMargin)
-    }
-
-    /// The mean over all samples, in 0...255.
-    private func squaredError(_ candidate: Candidate, _ stored: StoredPicture) throws(ImageError) -> Double {
-        255 * 255 * Glibc.pow(10, try -psnr(candidate, stored) / 10)
     }
 
     private func psnr(_ candidate: Candidate, _ stored: StoredPicture) throws(ImageError) -> Double {
@@ -248,11 +236,16 @@ public final class QualitySearch {
 
     // MARK: One way to encode
 
-    private func search(_ stored: StoredPicture, _ subsampling: Subsampling?, from first: Int, fallback: Int? = nil) throws(ImageError) -> Candidate? {
-        let most = Self.mostEncodes - tries.count { $0.tried.subsampling != subsampling }
-        var bracket = QualityBracket(scale, from: first, highest: floors.isEmpty, fallback: fallback, mostTries: most)
-        bracket.looksBelow = stored.isSmooth
-        while let quality = bracket.next() { bracket.note(quality, margin(try tried(stored, quality, subsampling))) }
+    /// `looksBelow`: nil in pictures that have ripples.
+    private func search(
+        _ stored: StoredPicture, _ subsampling: Subsampling?, from first: Int, fallback: Int? = nil, mostTries: Int = mostEncodes, looksBelow: Bool? = nil
+    ) throws(ImageError) -> Candidate? {
+        var bracket = QualityBracket(
+            scale, from: first, highest: floors.isEmpty, fallback: fallback, mostTries: mostTries - tries.count { $0.tried.subsampling != subsampling })
+        bracket.looksBelow = looksBelow ?? (stored.isSmooth && mostTries == Self.mostEncodes)
+        while let quality = bracket.next(), tries.count < mostTries || candidate(quality, subsampling) != nil {
+            bracket.note(quality, margin(try tried(stored, quality, subsampling)))
+        }
         return bracket.found.flatMap { candidate($0, subsampling) }
     }
 
