@@ -146,7 +146,7 @@ public final class QualitySearch {
             return mayHalve ? try cleanSearch(stored, least, from: start) : try search(stored, .s444, from: start)
         }
         if !mayHalve || isBeyond(halved) { return try search(stored, .s444, from: first) }
-        let half = if let least { try cleanSearch(stored, least, from: first) } else { try search(stored, .s420, from: first, mostTries: Self.mostEncodes - 2) }
+        let half = if let least { try cleanSearch(stored, least, from: first) } else { try search(stored, .s420, from: first, pausesAfter: Self.mostEncodes - 3) }
         guard let half else { return try search(stored, .s444, from: first) }
         if half.tried.subsampling == .s444 { return half }
         var found = half
@@ -154,14 +154,14 @@ public final class QualitySearch {
             let whole = try search(stored, .s444, from: half.tried.quality, fallback: half.tried.quality)
             if let whole, try isBetter(whole, than: half, stored) { found = whole }
         }
-        // A clean search has looked below already.
-        if !stored.isSmooth || (least != nil && found === half) { return found }
-        return try search(stored, found.tried.subsampling, from: found.tried.quality, looksBelow: true)
+        // With what is left. A clean search has been to its end already.
+        if least != nil && found === half { return found }
+        return try search(stored, found.tried.subsampling, from: found.tried.quality)
     }
 
     /// Whether a floor of PSNR is so near to what halving chroma has lost already that 4:2:0 would cost more than it saves.
     private func isBeyond(_ halved: HalvedChroma) -> Bool {
-        floors.contains { $0.metric == .psnr && 1.25 * halved.squaredError > 255 * 255 * Glibc.pow(10, -$0.least / 10) }
+        floors.contains { $0.metric == .psnr && 1.6 * halved.squaredError > 255 * 255 * Glibc.pow(10, -$0.least / 10) }
     }
 
     /// Whether 4:4:4 would be smaller where it just meets the floors, or better where it just fits, as far as this one tells.
@@ -236,14 +236,17 @@ public final class QualitySearch {
 
     // MARK: One way to encode
 
-    /// `looksBelow`: nil in pictures that have ripples.
+    /// Goes on from what was tried of the sampling; where that is nothing, from `first`. `pausesAfter`: ends after so many where something was
+    /// found, though it may not be the lowest yet.
     private func search(
-        _ stored: StoredPicture, _ subsampling: Subsampling?, from first: Int, fallback: Int? = nil, mostTries: Int = mostEncodes, looksBelow: Bool? = nil
+        _ stored: StoredPicture, _ subsampling: Subsampling?, from first: Int, fallback: Int? = nil, pausesAfter: Int? = nil
     ) throws(ImageError) -> Candidate? {
-        var bracket = QualityBracket(
-            scale, from: first, highest: floors.isEmpty, fallback: fallback, mostTries: mostTries - tries.count { $0.tried.subsampling != subsampling })
-        bracket.looksBelow = looksBelow ?? (stored.isSmooth && mostTries == Self.mostEncodes)
-        while let quality = bracket.next(), tries.count < mostTries || candidate(quality, subsampling) != nil {
+        let known = tries.filter { $0.tried.subsampling == subsampling }
+        let most = Self.mostEncodes - (tries.count - known.count)
+        var bracket = QualityBracket(scale, from: first, highest: floors.isEmpty, fallback: fallback, mostTries: most)
+        for candidate in known { bracket.note(candidate.tried.quality, margin(candidate)) }
+        bracket.looksBelow = stored.isSmooth && pausesAfter == nil
+        while let quality = bracket.next(), bracket.found == nil || bracket.tryCount < pausesAfter ?? most {
             bracket.note(quality, margin(try tried(stored, quality, subsampling)))
         }
         return bracket.found.flatMap { candidate($0, subsampling) }
