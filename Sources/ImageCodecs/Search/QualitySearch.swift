@@ -161,7 +161,7 @@ public final class QualitySearch {
 
     /// Whether a floor of PSNR is so near to what halving chroma has lost already that 4:2:0 would cost more than it saves.
     private func isBeyond(_ halved: HalvedChroma) -> Bool {
-        floors.contains { $0.metric == .psnr && 1.6 * halved.squaredError > 255 * 255 * Glibc.pow(10, -$0.least / 10) }
+        floors.contains { $0.metric == .psnr && 2 * halved.squaredError > 255 * 255 * Glibc.pow(10, -$0.least / 10) }
     }
 
     /// Whether 4:4:4 would be smaller where it just meets the floors, or better where it just fits, as far as this one tells.
