@@ -21,6 +21,13 @@ struct imgpipe_jpeg_decoder {
     uint8_t *segment; /* the payload of one marker */
     char message[JMSG_LENGTH_MAX];
     char warning[JMSG_LENGTH_MAX];
+    /* What follows is for salvage. */
+    int salvages;
+    int has_ended;      /* the input did, before the picture; or its markers are such that no more can be read */
+    uint64_t given;     /* bytes that the source has given */
+    uint8_t *rows;      /* of each row of MCUs: IMGPIPE_ROWS_... */
+    uint32_t row_count;
+    imgpipe_jpeg_damage damage;
 };
 
 static imgpipe_jpeg_decoder *self_of(j_common_ptr jpeg) {
@@ -81,10 +88,41 @@ static int is_damage(const struct jpeg_decompress_struct *jpeg, int code) {
     }
 }
 
+/* Keeps what is said of the first damage, and where it is. */
+static void note_damage(imgpipe_jpeg_decoder *self, imgpipe_code kind) {
+    if (self->damage.kind) return;
+    self->damage.kind = kind;
+    self->damage.at_byte = self->given - self->source.bytes_in_buffer;
+    if (kind == IMGPIPE_DAMAGED) self->errors.format_message((j_common_ptr)&self->jpeg, self->message);
+}
+
+/* The entropy decoder has lost its way in the row of MCUs at hand, and finds it at the next restart marker, if there is one. Behind an end
+   of the input there is none. */
+static void mark_rows(imgpipe_jpeg_decoder *self) {
+    const struct jpeg_decompress_struct *jpeg = &self->jpeg;
+    uint32_t first = jpeg->input_iMCU_row, end = self->row_count;
+    if (!self->rows || first >= end) return;
+    if (self->has_ended) {
+        if (first < self->damage.first_missing) self->damage.first_missing = first;
+        return;
+    }
+    if (jpeg->restart_interval && jpeg->MCUs_per_row) {
+        uint32_t down = jpeg->comps_in_scan == 1 ? (uint32_t)jpeg->cur_comp_info[0]->v_samp_factor : 1;
+        uint64_t rows = jpeg->restart_interval / ((uint64_t)jpeg->MCUs_per_row * down) + 2;
+        if (rows < end - first) end = first + (uint32_t)rows;
+    }
+    memset(self->rows + first, IMGPIPE_ROWS_CONCEALED, end - first);
+}
+
 static void emit_message(j_common_ptr jpeg, int level) {
     if (level >= 0) return; /* a trace message */
     imgpipe_jpeg_decoder *self = self_of(jpeg);
-    if (is_damage(&self->jpeg, jpeg->err->msg_code)) fail_as_the_library_says(self, IMGPIPE_DAMAGED);
+    if (is_damage(&self->jpeg, jpeg->err->msg_code)) {
+        if (!self->salvages) fail_as_the_library_says(self, IMGPIPE_DAMAGED);
+        note_damage(self, IMGPIPE_DAMAGED);
+        mark_rows(self);
+        return;
+    }
     self->errors.format_message(jpeg, self->warning);
 }
 
@@ -103,8 +141,15 @@ static boolean fill_source(j_decompress_ptr jpeg) {
     if (count < 0) fail(self, IMGPIPE_CALLBACK);
     self->source.next_input_byte = bytes;
     self->source.bytes_in_buffer = (size_t)count;
-    /* libjpeg would like an EOI to be made up here: a picture that is cut is not done. */
-    if (count == 0) fail(self, IMGPIPE_TRUNCATED);
+    self->given += (uint64_t)count;
+    if (count > 0) return TRUE;
+    /* libjpeg would like an EOI to be made up here: a picture that is cut is not done, unless what there is of it was asked for. */
+    if (!self->salvages || !self->rows) fail(self, IMGPIPE_TRUNCATED);
+    static const uint8_t end_of_image[] = {0xff, 0xd9};
+    note_damage(self, IMGPIPE_TRUNCATED);
+    self->has_ended = 1;
+    self->source.next_input_byte = end_of_image;
+    self->source.bytes_in_buffer = sizeof end_of_image;
     return TRUE;
 }
 
@@ -187,6 +232,7 @@ void imgpipe_jpeg_decoder_free(imgpipe_jpeg_decoder *self) {
     if (!self) return;
     if (!setjmp(self->jump)) jpeg_destroy_decompress(&self->jpeg);
     free(self->segment);
+    free(self->rows);
     free(self);
 }
 
@@ -221,8 +267,9 @@ static void tell_sampling(const struct jpeg_decompress_struct *jpeg, imgpipe_jpe
     }
 }
 
-imgpipe_code imgpipe_jpeg_read_header(    imgpipe_jpeg_decoder *self, imgpipe_input input,
-    int (*marker)(void *context, int code, const uint8_t *bytes, size_t count), int max_scans,
+imgpipe_code imgpipe_jpeg_read_header(
+    imgpipe_jpeg_decoder *self, imgpipe_input input,
+    int (*marker)(void *context, int code, const uint8_t *bytes, size_t count), int max_scans, int salvages,
     imgpipe_jpeg_header *header) {
     self->failure = IMGPIPE_OK;
     self->message[0] = self->warning[0] = 0;
@@ -230,6 +277,12 @@ imgpipe_code imgpipe_jpeg_read_header(    imgpipe_jpeg_decoder *self, imgpipe_in
     self->input = input;
     self->marker = marker;
     self->max_scans = max_scans;
+    self->salvages = salvages;
+    self->has_ended = 0;
+    self->given = 0;
+    memset(&self->damage, 0, sizeof self->damage);
+    free(self->rows);
+    self->rows = NULL;
     GUARD(self);
     struct jpeg_decompress_struct *jpeg = &self->jpeg;
     jpeg_abort_decompress(jpeg);
@@ -269,19 +322,59 @@ imgpipe_code imgpipe_jpeg_scale(imgpipe_jpeg_decoder *self, int denominator, img
     return IMGPIPE_OK;
 }
 
-imgpipe_code imgpipe_jpeg_start(imgpipe_jpeg_decoder *self, int color_space, int planes) {
-    GUARD(self);
-    self->jpeg.raw_data_out = planes != 0;
-    self->jpeg.out_color_space = color_space == IMGPIPE_JPEG_GRAY ? JCS_GRAYSCALE
-        : color_space == IMGPIPE_JPEG_RGB                         ? JCS_RGB
-        : color_space == IMGPIPE_JPEG_YCBCR                       ? JCS_YCbCr
-                                                                  : JCS_CMYK;
+static void start(imgpipe_jpeg_decoder *self) {
     jpeg_start_decompress(&self->jpeg);
+    if (self->salvages) return;
     /* libjpeg takes the quantisation table of a component when its first scan begins. */
     for (int i = 0; jpeg_has_multiple_scans(&self->jpeg) && i < self->jpeg.num_components; i++) {
         if (self->jpeg.comp_info[i].quant_table) continue;
         snprintf(self->message, sizeof self->message, "component %d has no scan", i + 1);
         fail(self, IMGPIPE_DAMAGED);
+    }
+}
+
+/* Whether scans that a whole picture has were not all there: bits of a coefficient, or all of a component. */
+static int lacks_scans(const struct jpeg_decompress_struct *jpeg) {
+    for (int c = 0; c < jpeg->num_components; c++) {
+        if (!jpeg->comp_info[c].quant_table) return 1;
+        if (!jpeg->progressive_mode || !jpeg->coef_bits) continue;
+        for (int k = 0; k < DCTSIZE2; k++)
+            if (jpeg->coef_bits[c][k] != 0) return 1;
+    }
+    return 0;
+}
+
+imgpipe_code imgpipe_jpeg_start(imgpipe_jpeg_decoder *self, int color_space, int planes) {
+    if (self->failure) return self->failure;
+    struct jpeg_decompress_struct *jpeg = &self->jpeg;
+    if (self->salvages) {
+        self->row_count = jpeg->total_iMCU_rows;
+        self->rows = calloc(self->row_count ? self->row_count : 1, 1);
+        if (!self->rows) return IMGPIPE_MEMORY;
+        self->damage.first_missing = self->row_count;
+    }
+    if (setjmp(self->jump)) {
+        /* Scans behind a marker that cannot be read are lost, those before it are not. */
+        int is_damage = self->failure == IMGPIPE_DAMAGED || self->failure == IMGPIPE_TRUNCATED || self->failure == IMGPIPE_UNSUPPORTED;
+        if (!self->salvages || self->has_ended || !is_damage || !jpeg_has_multiple_scans(jpeg)) return self->failure;
+        self->damage.kind = self->failure;
+        self->damage.at_byte = self->given - self->source.bytes_in_buffer;
+        self->failure = IMGPIPE_OK;
+        self->has_ended = 1;
+        jpeg->unread_marker = 0xd9; /* EOI */
+    }
+    jpeg->raw_data_out = planes != 0;
+    jpeg->out_color_space = color_space == IMGPIPE_JPEG_GRAY ? JCS_GRAYSCALE
+        : color_space == IMGPIPE_JPEG_RGB                     ? JCS_RGB
+        : color_space == IMGPIPE_JPEG_YCBCR                   ? JCS_YCbCr
+                                                              : JCS_CMYK;
+    start(self);
+    if (self->salvages && jpeg_has_multiple_scans(jpeg)) {
+        /* What the last scan lacks in its lower rows is as coarse as what whole scans lack everywhere. */
+        uint32_t from = lacks_scans(jpeg) ? 0 : self->damage.first_missing;
+        for (uint32_t i = from; i < self->row_count; i++)
+            if (!self->rows[i]) self->rows[i] = IMGPIPE_ROWS_COARSE;
+        self->damage.first_missing = self->row_count;
     }
     return IMGPIPE_OK;
 }
@@ -311,6 +404,14 @@ imgpipe_code imgpipe_jpeg_finish(imgpipe_jpeg_decoder *self) {
     GUARD(self);
     jpeg_finish_decompress(&self->jpeg);
     return IMGPIPE_OK;
+}
+
+imgpipe_jpeg_damage imgpipe_jpeg_damage_of(const imgpipe_jpeg_decoder *self) {
+    imgpipe_jpeg_damage damage = self->damage;
+    damage.rows = self->rows;
+    damage.row_count = self->rows ? self->row_count : 0;
+    damage.row_height = (uint32_t)(self->jpeg.max_v_samp_factor * LEAST_BLOCK_ROWS(&self->jpeg));
+    return damage;
 }
 
 size_t imgpipe_jpeg_unread(const imgpipe_jpeg_decoder *self) {

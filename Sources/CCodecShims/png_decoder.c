@@ -23,6 +23,8 @@ struct imgpipe_png_decoder {
     char bad_chunk[5];      /* the letters of one whose checksum is wrong; empty when all were right */
     char message[200];
     char warning[200];
+    int salvages;
+    char checksum[40];      /* what is said of the first critical chunk whose checksum is wrong */
 };
 
 static _Noreturn void fail(imgpipe_png_decoder *self, imgpipe_code code) {
@@ -40,6 +42,8 @@ static void keep_warning(png_structp png, png_const_charp text) {
     imgpipe_png_decoder *self = png_get_error_ptr(png);
     snprintf(self->warning, sizeof self->warning, "%s", text);
     if (strcmp(text + (strlen(text) < 4 ? 0 : 4), ": CRC error") == 0) memcpy(self->bad_chunk, text, 4);
+    if (self->salvages && !self->checksum[0] && text[0] >= 'A' && text[0] <= 'Z' && strcmp(text + (strlen(text) < 4 ? 0 : 4), ": CRC error") == 0)
+        snprintf(self->checksum, sizeof self->checksum, "%s", text);
     /* The one ancillary chunk whose loss changes pixels. */
     if (strcmp(text, "tRNS: CRC error") == 0) error_exit(png, text);
 }
@@ -114,9 +118,11 @@ void imgpipe_png_decoder_free(imgpipe_png_decoder *self) {
 
 imgpipe_code imgpipe_png_read_header(
     imgpipe_png_decoder *self, imgpipe_input input,
-    int (*chunk)(void *context, const char *type, const uint8_t *bytes, size_t count), size_t max_chunk,
+    int (*chunk)(void *context, const char *type, const uint8_t *bytes, size_t count), size_t max_chunk, int salvages,
     imgpipe_png_header *header) {
     drop(self);
+    self->salvages = salvages;
+    self->checksum[0] = 0;
     self->failure = IMGPIPE_OK;
     self->message[0] = self->warning[0] = 0;
     self->input = input;
@@ -142,7 +148,7 @@ imgpipe_code imgpipe_png_read_header(
     png_byte unused[] = "sPLT";
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, unused, 1);
     /* Decoders that check only what they need accept a bad checksum in a chunk that they drop; libpng warns and drops it. */
-    png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
+    png_set_crc_action(png, salvages ? PNG_CRC_WARN_USE : PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
     png_read_info(png, info);
 
     memset(header, 0, sizeof *header);
@@ -191,19 +197,30 @@ imgpipe_code imgpipe_png_profile(imgpipe_png_decoder *self, imgpipe_bytes *icc) 
     return IMGPIPE_OK;
 }
 
-imgpipe_code imgpipe_png_read_rows(imgpipe_png_decoder *self, uint8_t *rows, size_t row_bytes, uint32_t count) {
+imgpipe_code imgpipe_png_read_rows(imgpipe_png_decoder *self, uint8_t *rows, size_t row_bytes, uint32_t count, uint32_t *done) {
+    *done = 0;
     GUARD(self);
-    for (uint32_t i = 0; i < count; i++) png_read_row(self->png, rows + (size_t)i * row_bytes, NULL);
+    for (; *done < count; ++*done) png_read_row(self->png, rows + (size_t)*done * row_bytes, NULL);
     return IMGPIPE_OK;
 }
 
-imgpipe_code imgpipe_png_read_all(imgpipe_png_decoder *self, uint8_t *rows, size_t row_bytes) {
+imgpipe_code imgpipe_png_read_all(imgpipe_png_decoder *self, uint8_t *rows, size_t row_bytes, int *pass, uint32_t *row) {
+    *pass = 0;
+    *row = 0;
     GUARD(self);
     int passes = png_get_interlace_type(self->png, self->info) == PNG_INTERLACE_NONE ? 1 : PNG_INTERLACE_ADAM7_PASSES;
     uint32_t height = png_get_image_height(self->png, self->info);
-    for (int pass = 0; pass < passes; pass++)
-        for (uint32_t i = 0; i < height; i++) png_read_row(self->png, rows + (size_t)i * row_bytes, NULL);
+    for (; *pass < passes; ++*pass)
+        for (*row = 0; *row < height; ++*row) {
+            png_bytep target = rows + (size_t)*row * row_bytes;
+            /* A pixel fills the places of those that later passes bring, in case they do not come. */
+            png_read_row(self->png, self->salvages ? NULL : target, self->salvages ? target : NULL);
+        }
     return IMGPIPE_OK;
+}
+
+const char *imgpipe_png_wrong_checksum(const imgpipe_png_decoder *self) {
+    return self->checksum;
 }
 
 imgpipe_code imgpipe_png_finish(imgpipe_png_decoder *self) {

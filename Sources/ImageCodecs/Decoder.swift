@@ -10,6 +10,9 @@ public final class Decoder {
     private var format: FileSignature?
     private var profileIsBroken = false
     private var fileIsTooLarge = false
+    private var salvage: SalvagedPicture?
+    /// What stands in for a JPEG, and its bytes.
+    private var thumbnail: (JPEGDecoder, MemoryFile)?
     private lazy var jpeg = JPEGDecoder(pool: pool, options: options)
     private lazy var png = PNGDecoder(pool: pool, options: options)
     private lazy var pnm = PNMDecoder(pool: pool, options: options)
@@ -26,12 +29,16 @@ public final class Decoder {
         fileIsTooLarge = false
         try source.prefetch(FileSignature.headBytes)
         var rows: any RowSource
-        format = FileSignature(source.waiting)
+        (format, salvage) = (FileSignature(source.waiting), nil)
+        // Rubbish behind a JPEG's first two bytes is stepped over.
+        if options.salvages && format == nil && source.waitingCount > 2 && source.waiting.uint8(at: 0) == 0xff && source.waiting.uint8(at: 1) == 0xd8 {
+            format = .jpeg
+        }
         switch format {
-        case .jpeg: rows = try jpeg.open(source)
-        case .png: rows = try png.open(source)
-        case .webp: rows = try webp.open(source)
-        case .pnm: rows = try pnm.open(source)
+        case .jpeg: rows = try salvaged(openJPEG(source))
+        case .png: rows = try salvaged(png.open(source))
+        case .webp: rows = try salvaged(webp.open(source))
+        case .pnm: rows = try salvaged(pnm.open(source))
         case .pixelStream: throw .damaged("is a pixel stream already; it needs no imgdecode")
         case .some(let other): throw .unsupported("is \(other.withArticle), which imgdecode does not read")
         case nil:
@@ -45,6 +52,47 @@ public final class Decoder {
         let converted: any RowSource = wanted == colored.info.format ? colored : try Converter(colored, to: wanted, pool: pool)
         let turned = options.orientation == .apply ? try upright(converted, pool: pool) : converted
         return isAltered(rows, colored, turned) ? AlteredPicture(turned) : turned
+    }
+
+    // MARK: Salvage
+
+    /// What was wrong with the picture last opened, and which of its rows are as they were; nil where nothing was. Known when its rows are read,
+    /// with `DecodeOptions.salvages`.
+    public var account: String? { salvage?.account }
+
+    private func salvaged(_ decoder: any StatefulDecoder) -> any RowSource {
+        guard options.salvages else { return decoder }
+        let picture = salvage ?? SalvagedPicture(decoder, leastRecovered: options.leastRecovered)
+        salvage = picture
+        return picture
+    }
+
+    /// Of one that is salvaged and has nothing to give, its thumbnail.
+    private func openJPEG(_ source: ByteSource) throws(ImageError) -> any StatefulDecoder {
+        do throws(ImageError) {
+            let decoder = try jpeg.open(source)
+            guard options.salvages, let bytes = jpeg.metadata[.exif].flatMap(Exif.thumbnail) else { return decoder }
+            let picture = SalvagedPicture(decoder, leastRecovered: options.leastRecovered)
+            try picture.readAhead()
+            if decoder.isEmpty, let fault = picture.fault ?? decoder.damage.fault, let thumbnail = openThumbnail(bytes, fault) { return thumbnail }
+            salvage = picture
+            return decoder
+        } catch {
+            guard options.salvages, error.isDamage, let bytes = jpeg.metadata[.exif].flatMap(Exif.thumbnail), let thumbnail = openThumbnail(bytes, error)
+            else { throw error }
+            return thumbnail
+        }
+    }
+
+    private func openThumbnail(_ bytes: [UInt8], _ fault: ImageError) -> JPEGDecoder? {
+        let (metadata, decoder) = (jpeg.metadata, JPEGDecoder(pool: pool, options: options))
+        guard let file = try? MemoryFile(), (try? file.write(bytes.span.bytes)) != nil, let source = try? file.source(pool: pool),
+            let opened = try? decoder.open(source)
+        else { return nil }
+        opened.standsIn(for: metadata)
+        thumbnail = (decoder, file)
+        salvage = SalvagedPicture(opened, leastRecovered: options.leastRecovered, standIn: "its EXIF thumbnail stands in for it", fault: fault)
+        return opened
     }
 
     /// Whether `last` shows another picture than the file does: not when only its samples are written otherwise.

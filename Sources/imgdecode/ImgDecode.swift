@@ -14,6 +14,8 @@ struct ImgDecode: FilterCommand {
             .choice("frames", "which", Frames.self, default: .all, "Frames of an animation."),
             .choice("color", "what", ColorChoice.self, default: .keep, "keep: an ICC profile goes along; srgb: samples are made sRGB, and the profile is gone."),
             .choice("orient", "what", Orient.self, default: .keep, "What is done about an orientation in EXIF: keep (a later filter makes the picture upright), apply (here), ignore."),
+            .flag("salvage", "Take what a damaged file still holds, and say how much that is."),
+            .number("min-recovered", "percent", in: 0...100, "With --salvage: the least share of rows that must have come."),
             .flag("carry-file", "Send each file itself along, for imgencode --if-smaller."),
             .value("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
             .flag("verbose", short: "v", "Say what is odd about a file, though its pixels are whole."),
@@ -54,6 +56,10 @@ struct ImgDecode: FilterCommand {
         options.takesFirstFrameOnly = try given.choice("frames", Frames.self) == .first
         options.convertsToSRGB = try given.choice("color", ColorChoice.self) == .srgb
         options.carriesFile = given.flag("carry-file")
+        options.salvages = given.flag("salvage")
+        options.leastRecovered = try given.number("min-recovered") ?? 0
+        if given.flag("min-recovered") && !options.salvages { throw .usage("--min-recovered is for --salvage") }
+        if options.salvages && options.carriesFile { throw .usage("a file that is salvaged is not carried; --salvage and --carry-file exclude each other") }
         self.options = options
         (isVerbose, files, list) = (given.flag("verbose"), given.operands, given.text("files0-from"))
         if list != nil && !files.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
@@ -100,6 +106,7 @@ final class Decoding {
             let picture = NamedPicture(try decoder.open(source), name: name)
             try transfer(from: picture, to: writer, pool: pool)
             if path.isStandardStream { try source.drain() }
+            if let account = decoder.account { console.say("salvaged: \(account)", subject: subject) }
             for warning in decoder.warnings + (isVerbose ? decoder.remarks : []) {
                 console.say("warning: " + warning, subject: subject)
             }

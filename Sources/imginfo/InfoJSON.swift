@@ -1,4 +1,5 @@
 import CPlatformShims
+import ImageCore
 import ImageMetadata
 
 /// A value of JSON: RFC 8259.
@@ -105,8 +106,16 @@ enum InfoJSON {
         add("c2pa", .bool(picture.hasC2PA))
         add("mpf", picture.furtherPictures > 0 ? .object([("pictures", .integer(UInt64(picture.furtherPictures + 1)))]) : nil)
         add("sizes", .object(picture.byteCounts.map { ($0.name, .integer($0.byteCount)) }))
+        add("damage", picture.damage.isEmpty ? nil : .list(picture.damage.map(damage)))
         add("error", picture.fault.map { .text($0.description) })
         return .object(members)
+    }
+
+    private static func damage(_ record: DamageRecord) -> JSONValue {
+        .object([
+            ("frame", .integer(UInt64(record.frame))), ("row", .integer(UInt64(record.firstRow))), ("rows", .integer(UInt64(record.rowCount))),
+            ("kind", .text(record.kind.name)), ("text", .text(record.text)),
+        ])
     }
 
     /// Nil where there is nothing in it; of members of one name the first.

@@ -1,4 +1,5 @@
 import FilterSupport
+import ImageCore
 import ImageMetadata
 
 /// A picture for people: a line that says what it is, and below it what its metadata say.
@@ -50,6 +51,12 @@ enum InfoText {
         }
         func size(_ name: String) -> String { picture.byteCounts.first { $0.name == name }.map { " (\($0.byteCount) bytes)" } ?? "" }
         let turns = ["", "mirrored", "turned by 180 degrees", "upside down", "transposed", "turned to the right", "transverse", "turned to the left"]
+        for record in picture.damage {
+            // What a stream states may be anything.
+            let last = UInt64(record.firstRow) + UInt64(max(1, record.rowCount)) - 1
+            let rows = last == record.firstRow ? "row \(last)" : "rows \(record.firstRow)-\(last)"
+            add("salvaged: \(rows) \(record.kind.name): \(Console.printable(Array(record.text.utf8)))")
+        }
         if picture.orientation > 1 { add("orientation \(picture.orientation): to be shown \(turns[Int(picture.orientation) - 1])") }
         if let icc = picture.icc {
             let profile = ICCProfile(icc)

@@ -50,6 +50,17 @@ typedef struct {
     uint64_t coefficient_bytes;     /* what libjpeg holds of a picture with several scans */
 } imgpipe_jpeg_header;
 
+/* What is known of a damaged picture that is salvaged. */
+enum { IMGPIPE_ROWS_WHOLE = 0, IMGPIPE_ROWS_COARSE = 2, IMGPIPE_ROWS_CONCEALED = 3 };
+typedef struct {
+    imgpipe_code kind;       /* of the first damage: IMGPIPE_TRUNCATED, IMGPIPE_DAMAGED or, so far, IMGPIPE_OK */
+    uint64_t at_byte;        /* where that is, from the picture's start */
+    uint32_t first_missing;  /* the row of MCUs in which the input ended; row_count while it has not */
+    const uint8_t *rows;     /* what each row of MCUs is, as far as it was decoded */
+    uint32_t row_count;
+    uint32_t row_height;     /* of a row of MCUs, in rows of samples */
+} imgpipe_jpeg_damage;
+
 imgpipe_jpeg_decoder *imgpipe_jpeg_decoder_new(void);
 void imgpipe_jpeg_decoder_free(imgpipe_jpeg_decoder *);
 
@@ -57,7 +68,7 @@ void imgpipe_jpeg_decoder_free(imgpipe_jpeg_decoder *);
    APP2, APP13 and COM (code 0xe1, 0xe2, 0xed, 0xfe); not 0 stops. `max_scans`: over it the picture fails. */
 imgpipe_code imgpipe_jpeg_read_header(
     imgpipe_jpeg_decoder *, imgpipe_input, int (*marker)(void *context, int code, const uint8_t *bytes, size_t count),
-    int max_scans, imgpipe_jpeg_header *);
+    int max_scans, int salvages, imgpipe_jpeg_header *);
 
 /* Before start: pixels are to be as many times as coarse, 2, 4 or 8 (or 1), by a smaller inverse DCT. Sides are rounded up, and the last
    column and row lie partly outside of the picture. Chroma keeps more of its samples: `header` tells the sampling and the sides anew. */
@@ -77,6 +88,7 @@ imgpipe_code imgpipe_jpeg_read_planes(imgpipe_jpeg_decoder *, uint8_t **rows[3],
 imgpipe_code imgpipe_jpeg_finish(imgpipe_jpeg_decoder *);
 
 /* Bytes given by `fill` and not used yet. */
+imgpipe_jpeg_damage imgpipe_jpeg_damage_of(const imgpipe_jpeg_decoder *);
 size_t imgpipe_jpeg_unread(const imgpipe_jpeg_decoder *);
 
 /* What the last failure was, in the library's words; the last warning that was let pass, or "". */
@@ -136,10 +148,10 @@ void imgpipe_png_decoder_free(imgpipe_png_decoder *);
 
 /* Begins a picture and reads up to its first IDAT. `chunk` is given each eXIf, tEXt, zTXt, iTXt, cICP and acTL, whole and with a
    right checksum; not 0 stops. `max_chunk`: bytes that one chunk beside IDAT may state, and an ICC profile may become. No memory is
-   taken for pixels yet. */
+   taken for pixels yet. `salvages`: wrong checksums of critical chunks do not stop. */
 imgpipe_code imgpipe_png_read_header(
     imgpipe_png_decoder *, imgpipe_input, int (*chunk)(void *context, const char *type, const uint8_t *bytes, size_t count),
-    size_t max_chunk, imgpipe_png_header *);
+    size_t max_chunk, int salvages, imgpipe_png_header *);
 
 /* Makes ready for rows of so many bytes. Palettes, small grey and tRNS are expanded; nothing else is converted. */
 imgpipe_code imgpipe_png_start(imgpipe_png_decoder *, size_t row_bytes);
@@ -147,11 +159,14 @@ imgpipe_code imgpipe_png_start(imgpipe_png_decoder *, size_t row_bytes);
 /* The ICC profile, valid until the decoder reads on; NULL without one. */
 imgpipe_code imgpipe_png_profile(imgpipe_png_decoder *, imgpipe_bytes *icc);
 
-/* The next `count` rows of a picture that is not interlaced. */
-imgpipe_code imgpipe_png_read_rows(imgpipe_png_decoder *, uint8_t *rows, size_t row_bytes, uint32_t count);
+/* The next `count` rows of a picture that is not interlaced; `*done` of them came. */
+imgpipe_code imgpipe_png_read_rows(imgpipe_png_decoder *, uint8_t *rows, size_t row_bytes, uint32_t count, uint32_t *done);
 
-/* All rows, interlaced or not. */
-imgpipe_code imgpipe_png_read_all(imgpipe_png_decoder *, uint8_t *rows, size_t row_bytes);
+/* All rows, interlaced or not; where they do not all come, `*pass` and `*row` are what did not. */
+imgpipe_code imgpipe_png_read_all(imgpipe_png_decoder *, uint8_t *rows, size_t row_bytes, int *pass, uint32_t *row);
+
+/* What is said of the first critical chunk whose checksum was wrong, so far, in a picture that is salvaged; empty without one. */
+const char *imgpipe_png_wrong_checksum(const imgpipe_png_decoder *);
 
 /* Reads on to IEND. */
 imgpipe_code imgpipe_png_finish(imgpipe_png_decoder *);

@@ -5,7 +5,7 @@ import ImageCore
 /// JPEG through libjpeg-turbo: baseline by rows; progressive and other files of several scans are held as coefficients.
 ///
 /// Pixels equal djpeg's: accurate integer DCT, fancy upsampling.
-public final class JPEGDecoder: RowSource {
+public final class JPEGDecoder: RowSource, StatefulDecoder {
     private let jpeg: OpaquePointer
     private let input = CodecInput()
     private let pool: BufferPool
@@ -13,8 +13,9 @@ public final class JPEGDecoder: RowSource {
     private var header = imgpipe_jpeg_header()
     /// The picture as stored: its size and orientation.
     private var full = ImageInfo(width: 1, height: 1, format: .gray)
-    private var rowsLeft = 0
-    private var hasFrame = false
+    var state = DecodingState.idle
+    /// Where the picture begins in its source.
+    private var startBytes: UInt64 = 0
     /// CMYK rows on their way to RGB, or one row of MCUs on its way to bands.
     private var scratch: HeldBuffer?
     private var planes: JPEGPlanes?
@@ -35,31 +36,42 @@ public final class JPEGDecoder: RowSource {
 
     /// Reads up to the first scan of the JPEG in `source`.
     func open(_ source: ByteSource) throws(ImageError) -> JPEGDecoder {
+        state = .idle
         input.open(source)
+        startBytes = source.positionBytes
         scratch = nil
         planes = nil
+        try watched { () throws(ImageError) in
+            try readHeader()
+            state.opened()
+            try chooseScale()
+            let output = try chooseOutput()
+            info.orientation = full.orientation
+            info.setTransfer(from: metadata)
+            try check(imgpipe_jpeg_start(jpeg, Int32(output), planes == nil ? 0 : 1))
+            if header.progressive != 0 { state.loaded() }
+        }
+        return self
+    }
+
+    private func readHeader() throws(ImageError) {
         var collected = JPEGMetadata(limits: options.limits)
         input.takeMetadata = { (code, bytes) throws(ImageError) in try collected.take(code: code, bytes) }
-        defer { input.takeMetadata = { _, _ in } }
+        defer {
+            input.takeMetadata = { _, _ in }
+            // Also of a picture that cannot be read.
+            (metadata, hasWholeXMP) = collected.records()
+        }
         try check(
             imgpipe_jpeg_read_header(
                 jpeg, input.callbacks,
                 { context, code, bytes, count in
                     Unmanaged<CodecInput>.fromOpaque(context!).takeUnretainedValue().metadata(UInt32(code), bytes, count)
-                }, Int32(clamping: options.limits.scans), &header))
+                }, Int32(clamping: options.limits.scans), options.salvages ? 1 : 0, &header))
         try options.limits.check(width: header.width, height: header.height)
         if header.progressive != 0 { try options.limits.check(.memory, header.coefficient_bytes) }
-        (metadata, hasWholeXMP) = collected.records()
         full = ImageInfo(width: header.width, height: header.height, format: .gray)
-        if options.orientation != .ignore { full.setOrientation(from: metadata) }
-        try chooseScale()
-        let output = try chooseOutput()
-        info.orientation = full.orientation
-        info.setTransfer(from: metadata)
-        try check(imgpipe_jpeg_start(jpeg, Int32(output), planes == nil ? 0 : 1))
-        rowsLeft = Int(info.height)
-        hasFrame = true
-        return self
+        if options.orientation != .ignore { full.setOrientation(from: collected.records().0) }
     }
 
     /// How many times as large as what is wanted a picture stays when its inverse DCT makes it so many times smaller: libjpeg-turbo is
@@ -120,31 +132,83 @@ public final class JPEGDecoder: RowSource {
     }
 
     public func nextFrame() throws(ImageError) -> Frame? {
-        if hasFrame {
-            hasFrame = false
-            return Frame()
-        }
-        precondition(rowsLeft == 0, "nextFrame before the rows were read")
-        try check(imgpipe_jpeg_finish(jpeg))
+        if state.beginsFrame(rows: Int(info.height)) { return Frame() }
+        try watched { () throws(ImageError) in try check(imgpipe_jpeg_finish(jpeg)) }
         input.close(unread: imgpipe_jpeg_unread(jpeg))
         scratch = nil
         planes = nil
+        state.completed()
         return nil
     }
 
     public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+        let rowsLeft = state.rowsLeft
         let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
         guard rowsLeft > 0 else { return 0 }
-        let done = try bands.withUnsafeMutableBytes { (target) throws(ImageError) in
-            let start = target.baseAddress!.assumingMemoryBound(to: UInt8.self)
-            if planes != nil { return try readPlanes(into: start, rows: count) }
-            if header.color_space == IMGPIPE_JPEG_CMYK || header.color_space == IMGPIPE_JPEG_YCCK {
-                return try readCMYK(into: start, rows: count)
+        do throws(ImageError) {
+            let done = try bands.withUnsafeMutableBytes { (target) throws(ImageError) in
+                let start = target.baseAddress!.assumingMemoryBound(to: UInt8.self)
+                if planes != nil { return try readPlanes(into: start, rows: count) }
+                if header.color_space == IMGPIPE_JPEG_CMYK || header.color_space == IMGPIPE_JPEG_YCCK {
+                    return try readCMYK(into: start, rows: count)
+                }
+                return try readRows(into: start, rowBytes: info.rowBytes, rows: count)
             }
-            return try readRows(into: start, rowBytes: info.rowBytes, rows: count)
+            let real = options.salvages ? try rowsThatCame(done) : done
+            state.took(real)
+            return real
+        } catch {
+            state.failed(error)
+            throw error
         }
-        rowsLeft -= done
-        return done
+    }
+
+    // MARK: Salvage
+
+    /// How many of the next `count` rows are not behind the end of the input. Throws what ended it when there is none.
+    private func rowsThatCame(_ count: Int) throws(ImageError) -> Int {
+        let damage = imgpipe_jpeg_damage_of(jpeg)
+        guard damage.first_missing < damage.row_count else { return count }
+        // Of the row of MCUs that is cut, the blocks on the left came.
+        let cut = (Int(damage.first_missing) + 1) * Int(damage.row_height)
+        let left = cut - (Int(info.height) - state.rowsLeft)
+        if left <= 0 { throw fault! }
+        return min(count, left)
+    }
+
+    private var fault: ImageError? {
+        let damage = imgpipe_jpeg_damage_of(jpeg)
+        let place = startBytes + damage.at_byte
+        return switch damage.kind {
+        case IMGPIPE_OK: nil
+        case IMGPIPE_TRUNCATED: .truncated(atByte: place)
+        default: .damaged(lowered(String(cString: imgpipe_jpeg_message(jpeg))), atByte: place)
+        }
+    }
+
+    /// It is the thumbnail of a picture that has these, and is as upright as that one.
+    func standsIn(for metadata: [MetadataRecord]) {
+        self.metadata = metadata
+        if options.orientation != .ignore { info.setOrientation(from: metadata) }
+    }
+
+    /// Nothing of the picture came before its input ended.
+    var isEmpty: Bool { imgpipe_jpeg_damage_of(jpeg).first_missing == 0 && header.progressive == 0 }
+
+    var damage: (fault: ImageError?, rows: [DamageRecord]) {
+        let damage = imgpipe_jpeg_damage_of(jpeg)
+        guard let fault, let rows = damage.rows else { return (nil, []) }
+        let (height, side) = (Int(info.height), Int(damage.row_height))
+        // The row above shares its chroma with the next row of MCUs, where rows come with chroma made as large as luma.
+        let reach = planes == nil && header.vertical.0 > header.vertical.1 && header.components > 1 ? 1 : 0
+        var records: [DamageRecord] = []
+        for i in 0..<Int(damage.row_count) {
+            let state = Int(rows[i]) == IMGPIPE_ROWS_WHOLE && i == Int(damage.first_missing) ? IMGPIPE_ROWS_CONCEALED : Int(rows[i])
+            guard let kind = DamageRecord.Kind(rawValue: UInt32(state)) else { continue }
+            let (first, end) = (max(0, i * side - reach), min(height, (i + 1) * side))
+            if first < end { records.append(DamageRecord(firstRow: UInt32(first), rowCount: UInt32(end - first), kind, "\(fault)")) }
+        }
+        return (fault, records)
     }
 
     private func readRows(into start: UnsafeMutablePointer<UInt8>, rowBytes: Int, rows: Int) throws(ImageError) -> Int {
@@ -156,7 +220,7 @@ public final class JPEGDecoder: RowSource {
     private func readPlanes(into start: UnsafeMutablePointer<UInt8>, rows: Int) throws(ImageError) -> Int {
         let jpeg = jpeg
         var code = IMGPIPE_OK
-        let done = planes!.take(rows, of: rowsLeft, into: start) { rows in
+        let done = planes!.take(rows, of: state.rowsLeft, into: start) { rows in
             var done: UInt32 = 0
             code = imgpipe_jpeg_read_planes(jpeg, rows, &done)
             return code == IMGPIPE_OK

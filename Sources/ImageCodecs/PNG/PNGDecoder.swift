@@ -3,18 +3,20 @@ import ImageColor
 import ImageCore
 
 /// PNG through libpng: palettes, small grey and tRNS expanded, 16 bit kept; rows flow unless the file is interlaced.
-public final class PNGDecoder: RowSource {
+public final class PNGDecoder: RowSource, StatefulDecoder {
     private let png: OpaquePointer
     private let input = CodecInput()
     private let pool: BufferPool
     private let options: DecodeOptions
-    private var rowsLeft = 0
-    private var hasFrame = false
+    var state = DecodingState.idle
     /// Reads the rows itself, where libpng is not needed for them.
     private let rows: PNGRows
     private var readsRows = false
     /// The whole picture, when it is interlaced.
     private var whole: HeldBuffer?
+    /// Of an interlaced one that is cut: rows of it that have something, and what cut it; the first row that has not all its passes.
+    private var cut: (rows: Int, fault: ImageError)?
+    private var firstCoarseRow: Int?
 
     public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
     public private(set) var metadata: [MetadataRecord] = []
@@ -31,17 +33,27 @@ public final class PNGDecoder: RowSource {
         (self.png, self.pool, self.options) = (png, pool, options)
         chunks = PNGMetadata(limits: options.limits)
         lateChunks = chunks
-        rows = PNGRows(limits: options.limits, pool: pool)
+        rows = PNGRows(limits: options.limits, salvages: options.salvages, pool: pool)
     }
 
     deinit { imgpipe_png_decoder_free(png) }
 
     /// Reads up to the first IDAT of the PNG in `source`.
     func open(_ source: ByteSource) throws(ImageError) -> PNGDecoder {
+        state = .idle
         input.open(source)
-        whole = nil
-        var header = imgpipe_png_header()
-        try readHeader(source, &header)
+        (whole, cut, firstCoarseRow) = (nil, nil, nil)
+        try watched { () throws(ImageError) in
+            var header = imgpipe_png_header()
+            try readHeader(source, &header)
+            try describe(header)
+            state.opened()
+            try begin(source, header)
+        }
+        return self
+    }
+
+    private func describe(_ header: imgpipe_png_header) throws(ImageError) {
         try options.limits.check(width: header.width, height: header.height)
         let format = PixelFormat(
             header.gray != 0 ? .gray : .rgb, alpha: header.alpha != 0 ? .straight : .none,
@@ -56,8 +68,9 @@ public final class PNGDecoder: RowSource {
         setColor(header)
         info.setTransfer(from: metadata)
         trailingMetadata = []
-        rowsLeft = Int(info.height)
-        hasFrame = true
+    }
+
+    private func begin(_ source: ByteSource, _ header: imgpipe_png_header) throws(ImageError) {
         readsRows = header.interlaced == 0 && header.plain != 0 && !options.usesLibpngAlone
         if readsRows {
             input.close(unread: imgpipe_png_unread(png))
@@ -66,7 +79,6 @@ public final class PNGDecoder: RowSource {
             try check(imgpipe_png_start(png, info.rowBytes))
             if header.interlaced != 0 { try readWhole() }
         }
-        return self
     }
 
     private func readHeader(_ source: ByteSource, _ header: inout imgpipe_png_header) throws(ImageError) {
@@ -78,7 +90,7 @@ public final class PNGDecoder: RowSource {
                 { context, type, bytes, count in
                     let code = UnsafeRawPointer(type!).loadUnaligned(as: UInt32.self)
                     return Unmanaged<CodecInput>.fromOpaque(context!).takeUnretainedValue().metadata(code, bytes, count)
-                }, Int(clamping: options.limits.metadata), &header))
+                }, Int(clamping: options.limits.metadata), options.salvages ? 1 : 0, &header))
         hasLookedBehind = try PNGChunks.behindPixels(of: source, limits: options.limits) { (type, bytes) throws(ImageError) in
             try chunks.take(type: type, bytes)
         }
@@ -124,45 +136,76 @@ public final class PNGDecoder: RowSource {
         let whole = HeldBuffer(try pool.lease(info.byteCount(rows: Int(info.height))))
         self.whole = whole
         let start = whole.start.assumingMemoryBound(to: UInt8.self)
-        try check(imgpipe_png_read_all(png, start, info.rowBytes))
+        var (pass, row): (Int32, UInt32) = (0, 0)
+        do throws(ImageError) {
+            try check(imgpipe_png_read_all(png, start, info.rowBytes, &pass, &row))
+        } catch {
+            guard options.salvages else { throw error }
+            // Of seven passes, the first brings each eighth row, which stands for those below it; the last one each second row.
+            let height = Int(info.height)
+            cut = (pass > 0 ? height : min(height, (Int(row) + 7) / 8 * 8), error)
+            firstCoarseRow = pass == 6 ? Int(row) : 0
+        }
     }
 
     public func nextFrame() throws(ImageError) -> Frame? {
-        if hasFrame {
-            hasFrame = false
-            return Frame()
-        }
-        precondition(rowsLeft == 0, "nextFrame before the rows were read")
-        if readsRows {
-            try rows.finish { (type, bytes) throws(ImageError) in if !hasLookedBehind { try lateChunks.take(type: type, bytes) } }
-            rows.close()
-        } else {
-            try check(imgpipe_png_finish(png))
+        if state.beginsFrame(rows: Int(info.height)) { return Frame() }
+        try watched { () throws(ImageError) in
+            if let cut { throw cut.fault }
+            if readsRows {
+                try rows.finish { (type, bytes) throws(ImageError) in if !hasLookedBehind { try lateChunks.take(type: type, bytes) } }
+                rows.close()
+            } else {
+                try check(imgpipe_png_finish(png))
+            }
         }
         trailingMetadata = lateChunks.records.filter { $0.type.isRepeatable || metadata[$0.type] == nil }
         if !readsRows { input.close(unread: imgpipe_png_unread(png)) }
         whole = nil
+        state.completed()
         return nil
     }
 
     public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+        let rowsLeft = state.rowsLeft
         var count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
         guard rowsLeft > 0 else { return 0 }
         if readsRows { count = PNGRows.wholeGroups(count) }
-        let (rowBytes, from) = (info.rowBytes, (Int(info.height) - rowsLeft) * info.rowBytes)
-        try bands.withUnsafeMutableBytes { (target) throws(ImageError) in
-            let start = target.baseAddress!
-            if readsRows {
-                try rows.read(count, to: start.assumingMemoryBound(to: UInt8.self))
-            } else if let whole {
-                start.copyMemory(from: whole.start + from, byteCount: count * rowBytes)
-            } else {
-                try check(
-                    imgpipe_png_read_rows(png, start.assumingMemoryBound(to: UInt8.self), rowBytes, UInt32(count)))
-            }
+        do throws(ImageError) {
+            let done = try bands.withUnsafeMutableBytes { (target) throws(ImageError) in try read(count, after: Int(info.height) - rowsLeft, to: target.baseAddress!) }
+            state.took(done)
+            return done
+        } catch {
+            state.failed(error)
+            throw error
         }
-        rowsLeft -= count
-        return count
+    }
+
+    private func read(_ count: Int, after rowsDone: Int, to start: UnsafeMutableRawPointer) throws(ImageError) -> Int {
+        let bytes = start.assumingMemoryBound(to: UInt8.self)
+        if readsRows { return try rows.read(count, to: bytes) }
+        if let whole {
+            let here = min(count, (cut?.rows ?? .max) - rowsDone)
+            if here <= 0 { throw cut!.fault }
+            start.copyMemory(from: whole.start + rowsDone * info.rowBytes, byteCount: here * info.rowBytes)
+            return here
+        }
+        var done: UInt32 = 0
+        let code = imgpipe_png_read_rows(png, bytes, info.rowBytes, UInt32(count), &done)
+        // Those that came go out; the next call tells why no more did.
+        if done == 0 { try check(code) }
+        return Int(done)
+    }
+
+    var damage: (fault: ImageError?, rows: [DamageRecord]) {
+        let checksum = String(cString: imgpipe_png_wrong_checksum(png))
+        let fault = cut?.fault ?? rows.wrongChecksum.flatMap { readsRows ? $0 : nil } ?? (checksum.isEmpty ? nil : .damaged(checksum))
+        var (row, kind) = (firstCoarseRow, DamageRecord.Kind.coarse)
+        // Colours of a palette, or samples, that may be others.
+        if checksum.hasPrefix("PLTE") || checksum.hasPrefix("IDAT") { row = 0 }
+        if readsRows { (row, kind) = (rows.firstDoubtfulRow, .concealed) }
+        guard let fault, let row else { return (fault, []) }
+        return (fault, [DamageRecord(firstRow: UInt32(row), rowCount: info.height - UInt32(row), kind, "\(fault)")])
     }
 
     var isAnimated: Bool { chunks.isAnimated }

@@ -28,6 +28,15 @@ final class PNGRows {
     private var hasStreamEnded = false
     /// What was odd, but harmed no pixel.
     private(set) var remark: String?
+    /// Bytes of the group of rows at hand that came before a fault, which is thrown once the whole rows among them are out.
+    private var cutBytes = 0
+    private var cut: ImageError?
+    /// Wrong checksums of IDATs and of the stream do not stop. The first one; and the row of which on what they hold may be wrong too.
+    private let salvages: Bool
+    private(set) var wrongChecksum: ImageError?
+    private(set) var firstDoubtfulRow: Int?
+    private var rowsDone = 0
+    private var rowsAtChunk = 0
 
     /// Rows that are unfiltered together.
     static let groupRows = 8
@@ -40,9 +49,9 @@ final class PNGRows {
     /// Bytes that kernels may read behind a row.
     private static let slackBytes = 8
 
-    init(limits: Limits, pool: BufferPool) {
+    init(limits: Limits, salvages: Bool, pool: BufferPool) {
         guard let inflater = imgpipe_inflater_new() else { fatalError("out of memory") }
-        (self.inflater, self.limits, self.pool) = (inflater, limits, pool)
+        (self.inflater, self.limits, self.salvages, self.pool) = (inflater, limits, salvages, pool)
     }
 
     deinit { imgpipe_inflater_free(inflater) }
@@ -61,6 +70,7 @@ final class PNGRows {
         above.start.initializeMemory(as: UInt8.self, repeating: 0, count: rowBytes)
         self.above = above
         (chunkLeft, checksum, next, hasStreamEnded, remark) = (chunkBytes, Self.checksum(of: FourCC("IDAT")), nil, false, nil)
+        (cutBytes, cut, wrongChecksum, firstDoubtfulRow, rowsDone, rowsAtChunk) = (0, nil, nil, nil, 0, 0)
         imgpipe_inflater_begin(inflater)
     }
 
@@ -68,24 +78,36 @@ final class PNGRows {
 
     private static func checksum(of type: FourCC) -> UInt32 { imgpipe_crc32(0, type.bytes, 4) }
 
-    /// The next `count` rows at `target`, 16-bit samples little-endian.
-    func read(_ count: Int, to target: UnsafeMutablePointer<UInt8>) throws(ImageError) {
+    /// The next `count` rows at `target`, 16-bit samples little-endian; how many came, at least one.
+    func read(_ count: Int, to target: UnsafeMutablePointer<UInt8>) throws(ImageError) -> Int {
+        if let cut { throw cut }
         let filtered = filtered!.start.assumingMemoryBound(to: UInt8.self)
         let above = above!.start.assumingMemoryBound(to: UInt8.self)
         let stride = rowBytes + 1
         var previous = UnsafePointer(above)
         var done = 0
-        while done < count {
-            let group = min(rowsAtOnce, count - done)
-            try inflate(to: filtered, byteCount: group * stride)
-            for row in 0..<group where filtered[row * stride] > 4 { throw .damaged("bad adaptive filter value", atByte: position) }
+        while done < count && cut == nil {
+            var group = min(rowsAtOnce, count - done)
+            do throws(ImageError) {
+                try inflate(to: filtered, byteCount: group * stride)
+            } catch {
+                cut = error
+                group = cutBytes / stride
+            }
+            if let bad = (0..<group).first(where: { filtered[$0 * stride] > 4 }) {
+                cut = .damaged("bad adaptive filter value", atByte: position)
+                group = bad
+            }
             let output = target + done * rowBytes
             unfilter(filtered, above: previous, to: output, rows: group)
             done += group
-            previous = UnsafePointer(target + (done - 1) * rowBytes)
+            if group > 0 { previous = UnsafePointer(target + (done - 1) * rowBytes) }
         }
+        if done == 0, let cut { throw cut }
         above.update(from: previous, count: rowBytes)
-        if isWide { Self.swapBytes(target, count: count * rowBytes) }
+        if isWide { Self.swapBytes(target, count: done * rowBytes) }
+        rowsDone += done
+        return done
     }
 
     /// By eights and fours as far as there are so many.
@@ -126,10 +148,10 @@ final class PNGRows {
 
     /// Exactly `byteCount` bytes of the stream.
     private func inflate(to target: UnsafeMutablePointer<UInt8>, byteCount: Int) throws(ImageError) {
-        var done = 0
-        while done < byteCount {
-            done += try inflateSome(to: target + done, byteCount: byteCount - done)
-            if done < byteCount && hasStreamEnded { throw .damaged("not enough image data", atByte: position) }
+        cutBytes = 0
+        while cutBytes < byteCount {
+            cutBytes += try inflateSome(to: target + cutBytes, byteCount: byteCount - cutBytes)
+            if cutBytes < byteCount && hasStreamEnded { throw .damaged("not enough image data", atByte: position) }
         }
     }
 
@@ -144,8 +166,13 @@ final class PNGRows {
         if streamHead.count < 2 { try checkHead(UnsafeBufferPointer(start: input, count: Int(taken))) }
         try take(Int(taken))
         switch result {
-        case IMGPIPE_INFLATE_END: hasStreamEnded = true
-        case IMGPIPE_INFLATE_CHECKSUM: throw .damaged("IDAT: incorrect data check", atByte: position)
+        case IMGPIPE_INFLATE_END:
+            hasStreamEnded = true
+            // All is as it was packed, whatever the chunks' checksums say.
+            firstDoubtfulRow = nil
+        case IMGPIPE_INFLATE_CHECKSUM:
+            try noteChecksum("IDAT: incorrect data check")
+            hasStreamEnded = true
         case IMGPIPE_INFLATE_DAMAGED: throw .damaged("IDAT: invalid compressed data", atByte: position)
         default:
             // The inflater may have taken all of a chunk and hold some of what it becomes; when it gives nothing more, the next one is due.
@@ -178,10 +205,20 @@ final class PNGRows {
         chunkLeft -= count
     }
 
+    private func noteChecksum(_ text: String) throws(ImageError) {
+        let error = ImageError.damaged(text, atByte: position)
+        guard salvages else { throw error }
+        wrongChecksum = wrongChecksum ?? error
+    }
+
     /// Ends the IDAT at hand, and reads on to what comes behind it; false when that is no IDAT.
     private func nextIDAT() throws(ImageError) -> Bool {
         guard next == nil else { return false }
-        guard try readChecksum() == checksum else { throw .damaged("IDAT: CRC error", atByte: position) }
+        if try readChecksum() != checksum {
+            try noteChecksum("IDAT: CRC error")
+            firstDoubtfulRow = firstDoubtfulRow ?? rowsAtChunk
+        }
+        rowsAtChunk = rowsDone
         let head = try readHead()
         guard head.type == FourCC("IDAT") else {
             next = head

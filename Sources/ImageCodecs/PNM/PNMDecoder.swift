@@ -3,7 +3,7 @@ import ImageCore
 /// PBM, PGM, PPM, plain and raw, and PAM with one to four channels: netpbm's formats, row by row.
 ///
 /// Samples are brought to the full range of 8 or 16 bits, rounded. Of a file with several pictures the first is read.
-final class PNMDecoder: RowSource {
+final class PNMDecoder: RowSource, StatefulDecoder {
     private let pool: BufferPool
     private let options: DecodeOptions
     private var input: PNMInput?
@@ -12,8 +12,9 @@ final class PNMDecoder: RowSource {
     private var row: HeldBuffer?
     /// What a sample of 8 bits or less becomes.
     private var scale: [UInt8] = []
-    private var rowsLeft = 0
-    private var hasFrame = false
+    var state = DecodingState.idle
+    /// What cut a picture that is salvaged, once the rows before it are out.
+    private var pending: ImageError?
 
     private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
     var metadata: [MetadataRecord] { [] }
@@ -25,6 +26,13 @@ final class PNMDecoder: RowSource {
 
     /// Reads the header of the file in `source`.
     func open(_ source: ByteSource) throws(ImageError) -> PNMDecoder {
+        (state, pending) = (.idle, nil)
+        try watched { () throws(ImageError) in try readHeader(source) }
+        state.opened()
+        return self
+    }
+
+    private func readHeader(_ source: ByteSource) throws(ImageError) {
         let input = PNMInput(source)
         let header = try PNMHeader(input)
         try options.limits.check(width: header.width, height: header.height)
@@ -34,33 +42,47 @@ final class PNMDecoder: RowSource {
         row = header.encoding == .plain ? nil : HeldBuffer(try pool.lease(header.rowBytes))
         scale = header.maximum > 255 ? [] : (0...header.maximum).map { UInt8(($0 * 510 + header.maximum) / (2 * header.maximum)) }
         (self.input, self.header) = (input, header)
-        rowsLeft = Int(info.height)
-        hasFrame = true
-        return self
     }
 
     func nextFrame() throws(ImageError) -> Frame? {
-        defer { hasFrame = false }
-        if !hasFrame { row = nil }
-        return hasFrame ? Frame() : nil
+        if state.beginsFrame(rows: Int(info.height)) { return Frame() }
+        row = nil
+        state.completed()
+        return nil
     }
 
+    /// What is missing is missing from a row on, which its reader tells.
+    var damage: (fault: ImageError?, rows: [DamageRecord]) { (nil, []) }
+
     func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+        let rowsLeft = state.rowsLeft
         guard let header, let input, rowsLeft > 0 else { return 0 }
         let rowBytes = info.rowBytes
         let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
-        try bands.withUnsafeMutableBytes { (target) throws(ImageError) in
-            for y in 0..<count {
-                let start = target.baseAddress! + y * rowBytes
-                if header.encoding == .plain {
-                    try readPlain(input, header, to: start)
-                } else {
-                    try readRaw(input, header, to: start)
+        var done = 0
+        if let pending { throw pending }
+        do throws(ImageError) {
+            try bands.withUnsafeMutableBytes { (target) throws(ImageError) in
+                while done < count {
+                    let start = target.baseAddress! + done * rowBytes
+                    if header.encoding == .plain {
+                        try readPlain(input, header, to: start)
+                    } else {
+                        try readRaw(input, header, to: start)
+                    }
+                    done += 1
                 }
             }
+        } catch {
+            // Rows before it are for who salvages them.
+            guard options.salvages, done > 0, error.isDamage else {
+                state.failed(error)
+                throw error
+            }
+            pending = error
         }
-        rowsLeft -= count
-        return count
+        state.took(done)
+        return done
     }
 
     private func readPlain(_ input: PNMInput, _ header: PNMHeader, to target: UnsafeMutableRawPointer) throws(ImageError) {

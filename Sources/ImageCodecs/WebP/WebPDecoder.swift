@@ -6,14 +6,15 @@ import ImageCore
 /// WebP through libwebp: lossy, lossless, alpha; an animation's frames composed to the whole canvas by libwebpdemux.
 ///
 /// Its bytes are held whole, and the picture too: both are leased, and so counted in the memory limit.
-public final class WebPDecoder: RowSource {
+public final class WebPDecoder: RowSource, StatefulDecoder {
     private let pool: BufferPool
     private let options: DecodeOptions
     private var file: HeldBuffer?
     private var still: WebPStill?
     private var animation: WebPAnimation?
-    private var framesLeft: UInt32 = 0
-    private var rowsLeft = 0
+    var state = DecodingState.idle
+    /// Of a file that is salvaged: what was wrong with its container, or where it ended.
+    private var containerFault: ImageError?
     /// Rows of the frame that are decoded, from the first on.
     private var readyRows = 0
 
@@ -31,11 +32,22 @@ public final class WebPDecoder: RowSource {
     /// Reads the whole WebP in `source`, and its header.
     func open(_ source: ByteSource) throws(ImageError) -> WebPDecoder {
         release()
-        let file = try Self.readFile(source, pool: pool)
-        let start = file.start.assumingMemoryBound(to: UInt8.self)
+        (state, containerFault) = (.idle, nil)
+        try watched { () throws(ImageError) in
+            let file = try readFile(source)
+            try describe(file)
+            state.opened(frames: info.frames)
+            self.file = file
+        }
+        return self
+    }
+
+    /// Header and metadata of a whole file, and what decodes it.
+    private func describe(_ file: HeldBuffer) throws(ImageError) {
+        let start = UnsafePointer(file.start.assumingMemoryBound(to: UInt8.self))
         var features = WebPBitstreamFeatures()
         let status = WebPGetFeatures(start, file.count, &features)
-        guard status == VP8_STATUS_OK else { throw Self.error(status) }
+        guard status == VP8_STATUS_OK else { throw containerFault ?? Self.error(status) }
         guard features.width > 0, features.height > 0 else {
             throw .damaged("\(features.width) x \(features.height) WebP")
         }
@@ -64,10 +76,6 @@ public final class WebPDecoder: RowSource {
             still = try WebPStill(start, file.count, info: info, pool: pool)
             info.frames = 1
         }
-        framesLeft = info.frames
-        rowsLeft = 0
-        self.file = file
-        return self
     }
 
     /// Has the picture come four times as large as what a later stage wants, where it is larger: libwebp takes means, which dull what is
@@ -93,6 +101,62 @@ public final class WebPDecoder: RowSource {
         file = nil
     }
 
+    /// The file; one that is salvaged, as far as it is there, made anew where its container is broken.
+    private func readFile(_ source: ByteSource) throws(ImageError) -> HeldBuffer {
+        guard options.salvages else { return try Self.readFile(source, pool: pool) }
+        let (file, fault) = try Self.readAll(source, limits: options.limits, pool: pool)
+        containerFault = fault
+        let bytes = UnsafeRawBufferPointer(start: file.start, count: file.count)
+        if fault == nil && Self.isWhole(bytes) { return file }
+        // Of a still picture that is cut, libwebp shows the rows that came.
+        var features = WebPBitstreamFeatures()
+        let status = WebPGetFeatures(file.start.assumingMemoryBound(to: UInt8.self), file.count, &features)
+        if fault != nil && status == VP8_STATUS_OK && features.has_animation == 0 { return file }
+        guard let (rebuilt, lost) = WebPChunks.rebuilt(bytes, limits: options.limits) else {
+            // Its first rows may come for all that.
+            containerFault = containerFault ?? .damaged("corrupt WebP data")
+            return file
+        }
+        if containerFault == nil { containerFault = .damaged(lost) }
+        let copy = HeldBuffer(try pool.lease(rebuilt.count))
+        rebuilt.withUnsafeBytes { copy.start.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        return copy
+    }
+
+    /// Whether the container is what libwebp's demuxer takes for a whole one.
+    private static func isWhole(_ file: UnsafeRawBufferPointer) -> Bool {
+        var data = WebPData(bytes: file.baseAddress!.assumingMemoryBound(to: UInt8.self), size: file.count)
+        guard let demuxer = WebPDemux(&data) else { return false }
+        WebPDemuxDelete(demuxer)
+        return true
+    }
+
+    /// All bytes up to the end that the RIFF header states, or to that of the input, which is the fault then.
+    private static func readAll(_ source: ByteSource, limits: Limits, pool: BufferPool) throws(ImageError) -> (HeldBuffer, ImageError?) {
+        try source.prefetch(12)
+        let stated = Int(UInt32(littleEndian: source.waiting.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self))) + 8
+        var file = HeldBuffer(try pool.lease(1 << 20))
+        var done = 0
+        while done < stated {
+            if source.waitingCount == 0, try source.refill() == 0 { break }
+            let count = min(source.waitingCount, stated - done)
+            if done + count > file.count {
+                let larger = HeldBuffer(try pool.lease(max(2 * file.count, done + count)))
+                larger.start.copyMemory(from: file.start, byteCount: done)
+                file = larger
+            }
+            (file.start + done).copyMemory(from: source.waitingStart, byteCount: count)
+            source.skip(count)
+            done += count
+        }
+        let exact = HeldBuffer(try pool.lease(max(12, done)))
+        exact.start.copyMemory(from: file.start, byteCount: done)
+        return (exact, done < stated ? .truncated(atByte: source.positionBytes) : nil)
+    }
+
+    /// What is wrong with the container, and what rows do not come a reader sees.
+    var damage: (fault: ImageError?, rows: [DamageRecord]) { (containerFault, []) }
+
     /// The bytes that the RIFF header states, which must all be there. Grows with what really comes.
     private static func readFile(_ source: ByteSource, pool: BufferPool) throws(ImageError) -> HeldBuffer {
         try source.prefetch(12)
@@ -114,25 +178,24 @@ public final class WebPDecoder: RowSource {
     }
 
     public func nextFrame() throws(ImageError) -> Frame? {
-        precondition(rowsLeft == 0, "nextFrame before the rows were read")
-        guard framesLeft > 0 else {
+        guard state.beginsFrame(rows: Int(info.height)) else {
             release()
+            state.completed()
             return nil
         }
-        framesLeft -= 1
-        rowsLeft = Int(info.height)
-        readyRows = still == nil ? rowsLeft : 0
-        return Frame(durationMilliseconds: try animation?.next() ?? 0)
+        readyRows = still == nil ? Int(info.height) : 0
+        return try watched { () throws(ImageError) in Frame(durationMilliseconds: try animation?.next() ?? 0) }
     }
 
     public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+        let rowsLeft = state.rowsLeft
         guard rowsLeft > 0 else { return 0 }
         let done = Int(info.height) - rowsLeft
-        if let still, done == readyRows { readyRows = try still.rows(after: done) }
+        if let still, done == readyRows { readyRows = try watched { () throws(ImageError) in try still.rows(after: done) } }
         let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: readyRows - done)
         let canvas = animation?.canvas ?? still!.start
         bands.withUnsafeMutableBytes { $0.baseAddress!.copyMemory(from: canvas + done * info.rowBytes, byteCount: count * info.rowBytes) }
-        rowsLeft -= count
+        state.took(count)
         return count
     }
 

@@ -74,6 +74,18 @@ public enum Exif {
         return tiff.bytes
     }
 
+    /// The JPEG of a block's thumbnail, as far as it is inside; nil where it has none.
+    package static func thumbnail(of block: [UInt8]) -> [UInt8]? {
+        guard let tiff = TIFFBlock(block), let first = tiff.firstDirectory, let link = tiff.nextDirectoryAt(first),
+            let second = tiff.number(at: link, byteCount: 4), second != 0
+        else { return nil }
+        let entries = tiff.entries(at: second)
+        func value(_ tag: Int) -> Int? { entries.first { $0.tag == tag }.flatMap { tiff.values($0).first } }
+        guard let offset = value(Tag.thumbnailOffset), let count = value(Tag.thumbnailByteCount) else { return nil }
+        let range = tiff.range(from: offset, atMost: count)
+        return tiff.bytes[range].starts(with: [0xff, 0xd8]) ? Array(tiff.bytes[range]) : nil
+    }
+
     /// The directory of the thumbnail, its values, and the picture itself: a JPEG, or strips of samples.
     private static func thumbnailBytes(_ tiff: TIFFBlock, at directory: Int) -> [Range<Int>] {
         let entries = tiff.entries(at: directory)

@@ -47,6 +47,8 @@ public struct PictureDescription: Sendable {
     public private(set) var byteCounts: [(name: String, byteCount: UInt64)] = []
     /// Of the whole file; nil where that is not known, on a pipe.
     public var fileBytes: UInt64?
+    /// Rows of a picture of a stream that are not as they were.
+    public var damage: [DamageRecord] = []
     /// What is broken in what was read.
     public var fault: ImageError?
 

@@ -31,6 +31,7 @@ extension PictureDescription {
             case .xmp: xmp = record.payload
             case .iptc: iptc = record.payload
             case .icc: icc = record.payload
+            case .damage: damage += DamageRecord(record).map { [$0] } ?? []
             case .text:
                 let keyword = record.payload.prefix { $0 != 0 }
                 texts.append((String(decoding: keyword, as: UTF8.self), String(decoding: record.payload.dropFirst(keyword.count + 1), as: UTF8.self)))

@@ -1,0 +1,229 @@
+#!/usr/bin/python3
+"""imgdecode --salvage on damaged pictures: what it says is whole is as in the whole file, more of a file never gives less, and the decoders that
+others use do not get more out of it. Without --salvage no cut file is status 0.
+
+usage: salvage.py [--bin DIR]
+
+With LONG=1 in the environment 20 pictures are cut at every percent, else 8 at every tenth.
+"""
+import io
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from PIL import Image
+
+from harness import Results, find_corpus, frames, shell, take_tools
+from pixelstream import pictures
+
+KINDS = {1: "absent", 2: "coarse", 3: "concealed"}
+
+
+
+def decoded(path, *options):
+    """Status, messages, and the picture of the stream, if one is whole."""
+    run = subprocess.run(["imgdecode", *options, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=60)
+    found = list(pictures(io.BytesIO(run.stdout))) if run.stdout else []
+    return run.returncode, run.stderr.decode(errors="replace"), found[0] if found and not found[0].failure else None
+
+
+def damage(picture):
+    """(first row, rows, kind) of each dmge record."""
+    return [struct.unpack("<4I", payload[:16])[1:] for kind, payload in picture.metadata if kind == "dmge"]
+
+
+def whole_rows(picture):
+    """A truth value for each row: nothing is said against it."""
+    rows = np.ones(picture.info.height, bool)
+    for first, count, _ in damage(picture):
+        rows[first:first + count] = False
+    return rows
+
+
+def same_rows(a, b):
+    """A truth value for each row that two arrays have alike."""
+    if a is None or a.shape != b.shape:
+        return np.zeros(b.shape[0], bool)
+    return (a == b).all(axis=(1, 2))
+
+
+def with_others(path):
+    """Rows of RGB as djpeg, libpng through Pillow, or dwebp give them, whatever they say; None where they give none."""
+    kind = open(path, "rb").read(4)
+    if kind[:2] == b"\xff\xd8":
+        out = subprocess.run(["djpeg", "-ppm", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    elif kind == b"RIFF":
+        out = subprocess.run(["dwebp", "-quiet", "-incremental", "-ppm", path, "-o", "-"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    else:
+        out = subprocess.run(["pngtopnm", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    match = re.match(rb"P([56])\s+(\d+)\s+(\d+)\s+(\d+)\s", out)
+    if not match or match.group(4) != b"255":
+        return None
+    width, height, channels = int(match.group(2)), int(match.group(3)), 3 if match.group(1) == b"6" else 1
+    pixels = np.frombuffer(out[match.end():], np.uint8)
+    pixels = np.concatenate([pixels, np.zeros(max(0, width * height * channels - pixels.size), np.uint8)])[:width * height * channels]
+    pixels = pixels.reshape(height, width, channels)
+    return np.repeat(pixels, 3, 2) if channels == 1 else pixels
+
+
+def rgb(path, *options):
+    picture = decoded(path, "--pixels", "rgb", "--depth", "8", "--orient", "ignore", "--frames", "first", *options)
+    return picture[0], picture[1], picture[2], frames(picture[2])[0] if picture[2] else None
+
+
+def sources(corpus, folder):
+    """Pictures to be cut: kinds of JPEG, PNG and WebP, made by the codecs' own tools."""
+    kodak = os.path.join(corpus, "kodak", "images-kodim23.png")
+    small = os.path.join(folder, "small.ppm")
+    shell('imgdecode "$1" | imgresize 320 | imgencode -f pam --depth 8 | pamtopnm > "$2"', kodak, small)
+    recipes = {
+        "baseline.jpg": "cjpeg -quality 85 {}", "restarts.jpg": "cjpeg -quality 85 -restart 1 {}", "progressive.jpg": "cjpeg -quality 85 -progressive {}",
+        "gray.jpg": "cjpeg -grayscale {}", "whole-chroma.jpg": "cjpeg -sample 1x1 {}", "plain.png": "pnmtopng -quiet {}", "interlaced.png": "pnmtopng -quiet -interlace {}",
+        "palette.png": "pnmquant -quiet 200 {} | pnmtopng -quiet", "lossy.webp": "cwebp -quiet {} -o -", "lossless.webp": "cwebp -quiet -lossless {} -o -",
+        "raw.ppm": "cat {}",
+    }
+    for name, recipe in recipes.items():
+        path = os.path.join(folder, name)
+        with open(path, "wb") as file:
+            file.write(shell(recipe.format('"$1"'), small, stderr=subprocess.DEVNULL))
+        yield path
+    if os.environ.get("LONG"):
+        for kind in ("jpeg", "png", "webp"):
+            inside = os.path.join(corpus, "valid", kind)
+            chosen = [name for name in sorted(os.listdir(inside)) if 3000 < os.path.getsize(os.path.join(inside, name)) < 200000]
+            for name in chosen[:: max(1, len(chosen) // 3)][:3]:
+                yield os.path.join(inside, name)
+
+
+def check_cuts(results, corpus, folder):
+    count = 0
+    for path in sources(corpus, folder):
+        status, said, picture, whole = rgb(path)
+        count += 1
+        content, name = open(path, "rb").read(), os.path.basename(path)
+        before = 0
+        for percent in range(1 if os.environ.get("LONG") else 10, 100, 1 if os.environ.get("LONG") else 10):
+            cut = os.path.join(folder, "cut")
+            with open(cut, "wb") as file:
+                file.write(content[:len(content) * percent // 100])
+            what = f"{name} cut at {percent} %"
+            status, said, _, _ = rgb(cut)
+            results.check(status == 65 and len(said.splitlines()) == 1, f"{what}: status {status} without --salvage: {said}")
+            status, said, picture, pixels = rgb(cut, "--salvage")
+            results.check(status in (0, 65) and len(said.splitlines()) == 1, f"{what}: status {status}: {said}")
+            rows = 0
+            if picture:
+                right, claimed = same_rows(pixels, whole), whole_rows(picture)
+                results.check(right[claimed].all(), f"{what}: of the rows that are said to be whole {np.flatnonzero(claimed & ~right)[:5]} are not: {said}")
+                # Rows that came, coarse ones too.
+                rows = picture.info.height - sum(n for _, n, kind in damage(picture) if KINDS[kind] == "absent")
+                others = with_others(cut)
+                if others is not None and others.shape == whole.shape:
+                    results.check(right.sum() >= same_rows(others, whole).sum(), f"{what}: {right.sum()} rows, others have {same_rows(others, whole).sum()}")
+            results.check(rows >= before, f"{what}: {rows} rows, {before} of less of the file")
+            before = rows
+    results.check(count >= 8, f"{count} pictures")
+
+
+def check_progressive(results, folder):
+    """A picture from 15 % of the bytes: all of it, coarse, and like the whole one."""
+    path, cut = os.path.join(folder, "progressive.jpg"), os.path.join(folder, "cut")
+    content = open(path, "rb").read()
+    with open(cut, "wb") as file:
+        file.write(content[:len(content) * 15 // 100])
+    _, said, picture, pixels = rgb(cut, "--salvage")
+    error = np.mean((pixels.astype(float) - rgb(path)[3].astype(float)) ** 2)
+    results.check({kind for _, _, kind in damage(picture)} == {2} and error < 400, f"{said} squared error {error}")
+
+
+def check_broken(results, corpus):
+    """Every broken file: a status that stands for something, one line, and no fewer rows of its original than others have."""
+    tally = {"whole": 0, "salvaged": 0, "thumbnail": 0, "refused": 0, "better": 0, "equal": 0}
+    for kind in ("jpeg", "png", "webp"):
+        for name in sorted(os.listdir(os.path.join(corpus, "broken", kind))):
+            path = os.path.join(corpus, "broken", kind, name)
+            status, said, picture, pixels = rgb(path, "--salvage")
+            results.check(status in (0, 65), f"{name}: status {status} {said}")
+            salvaged = [line for line in said.splitlines() if "salvaged: " in line]
+            tally["refused" if status else "thumbnail" if "thumbnail" in said else "salvaged" if salvaged else "whole"] += 1
+            plain = rgb(path)[0]
+            results.check((status == 0 and not salvaged) == (plain == 0), f"{name}: {plain} without --salvage: {said}")
+            original = os.path.join(corpus, "valid", kind, re.sub(r"\.(head|flip|zero)-[-0-9]*", "", name))
+            if not re.search(r"\.(head|flip|zero)-", name) or not os.path.exists(original):
+                continue
+            _, _, _, whole = rgb(original)
+            others = with_others(path)
+            if whole is None or others is None or others.shape != whole.shape:
+                continue
+            mine, theirs = same_rows(pixels, whole).sum(), same_rows(others, whole).sum()
+            tally["better" if mine > theirs else "equal"] += 1
+            results.check(mine >= theirs, f"{name}: {mine} rows, others have {theirs}: {said}")
+    print(", ".join(f"{count} {what}" for what, count in tally.items()))
+
+
+def check_bombs(results, corpus):
+    """The limits hold with --salvage too, in 2 GiB of addresses."""
+    folder = os.path.join(corpus, "bombs")
+    for name in sorted(os.listdir(folder)):
+        run = subprocess.run(["sh", "-c", 'ulimit -v 2097152; exec imgdecode --salvage "$1" > /dev/null', "sh", os.path.join(folder, name)],
+                             stderr=subprocess.PIPE, check=False, timeout=60)
+        results.check(run.returncode in (0, 65), f"{name}: status {run.returncode} {run.stderr.decode(errors='replace')}")
+
+
+def check_thumbnail(results, corpus, folder):
+    """A JPEG that has lost everything but its head is its thumbnail."""
+    path = next((os.path.join(corpus, "metadata", name) for name in sorted(os.listdir(os.path.join(corpus, "metadata")))
+                 if name.endswith(".jpg") and shell('exiftool -b -ThumbnailImage "$1"', os.path.join(corpus, "metadata", name))[:2] == b"\xff\xd8"), None)
+    content = open(path, "rb").read()
+    thumbnail = np.asarray(Image.open(io.BytesIO(shell('exiftool -b -ThumbnailImage "$1" | djpeg', path))))
+    scan = content.rindex(b"\xff\xda")
+    cut = os.path.join(folder, "cut")
+    for end in (scan + 20, scan - 30):
+        with open(cut, "wb") as file:
+            file.write(content[:end])
+        status, said, picture, pixels = rgb(cut, "--salvage")
+        results.check(status == 0 and "thumbnail" in said and pixels.shape == thumbnail.shape and (pixels == thumbnail).all(),
+                      f"{os.path.basename(path)} cut at {end}: {status} {said}")
+        results.check(damage(picture) == [(0, picture.info.height, 2)], f"{damage(picture)}")
+
+
+def check_animation(results, corpus, folder):
+    """Of a cut animation the frames that are whole, as they are in the whole one."""
+    inside = os.path.join(corpus, "valid", "webp")
+    paths = [os.path.join(inside, name) for name in sorted(os.listdir(inside))]
+    animated = [path for path in paths if b"ANMF" in open(path, "rb").read() and os.path.getsize(path) > 2000][:4]
+    for path in animated:
+        content, cut = open(path, "rb").read(), os.path.join(folder, "cut")
+        _, _, whole = decoded(path)
+        if whole is None:
+            continue
+        with open(cut, "wb") as file:
+            file.write(content[:len(content) * 2 // 3])
+        status, said, picture = decoded(cut, "--salvage")
+        count = len(picture.frames) if picture else 0
+        results.check(status == 0 and 0 < count < len(whole.frames) and picture.frames == whole.frames[:count], f"{os.path.basename(path)}: {count} frames: {said}")
+    results.check(len(animated) >= 2, "too few animations")
+
+
+def main():
+    take_tools("imgdecode --salvage")
+    corpus, results = find_corpus(), Results()
+    if corpus is None:
+        results.skipped += 1
+        results.end()
+    with tempfile.TemporaryDirectory() as folder:
+        check_cuts(results, corpus, folder)
+        check_progressive(results, folder)
+        check_thumbnail(results, corpus, folder)
+        check_animation(results, corpus, folder)
+    check_broken(results, corpus)
+    check_bombs(results, corpus)
+    results.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
