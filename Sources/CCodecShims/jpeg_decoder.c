@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <jpeglib.h>
 #include <jerror.h>
@@ -18,6 +19,7 @@ struct imgpipe_jpeg_decoder {
     imgpipe_input input;
     int (*marker)(void *context, int code, const uint8_t *bytes, size_t count);
     int max_scans;
+    uint64_t deadline; /* CLOCK_MONOTONIC's nanoseconds */
     uint8_t *segment; /* the payload of one marker */
     char message[JMSG_LENGTH_MAX];
     char warning[JMSG_LENGTH_MAX];
@@ -194,9 +196,14 @@ static boolean read_marker(j_decompress_ptr jpeg) {
     return TRUE;
 }
 
+/* Called for each row of MCUs of each scan. */
 static void count_scans(j_common_ptr jpeg) {
     imgpipe_jpeg_decoder *self = self_of(jpeg);
     if (self->jpeg.input_scan_number > self->max_scans) fail(self, IMGPIPE_LIMIT);
+    if (self->deadline == UINT64_MAX) return;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if ((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec >= self->deadline) fail(self, IMGPIPE_TIME);
 }
 
 imgpipe_jpeg_decoder *imgpipe_jpeg_decoder_new(void) {
@@ -269,7 +276,7 @@ static void tell_sampling(const struct jpeg_decompress_struct *jpeg, imgpipe_jpe
 
 imgpipe_code imgpipe_jpeg_read_header(
     imgpipe_jpeg_decoder *self, imgpipe_input input,
-    int (*marker)(void *context, int code, const uint8_t *bytes, size_t count), int max_scans, int salvages,
+    int (*marker)(void *context, int code, const uint8_t *bytes, size_t count), int max_scans, uint64_t deadline, int salvages,
     imgpipe_jpeg_header *header) {
     self->failure = IMGPIPE_OK;
     self->message[0] = self->warning[0] = 0;
@@ -277,6 +284,7 @@ imgpipe_code imgpipe_jpeg_read_header(
     self->input = input;
     self->marker = marker;
     self->max_scans = max_scans;
+    self->deadline = deadline;
     self->salvages = salvages;
     self->has_ended = 0;
     self->given = 0;

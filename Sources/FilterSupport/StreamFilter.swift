@@ -4,17 +4,18 @@ import ImageCore
 public final class StreamFilter {
     private let console: Console
     private let reader: StreamReader
+    private let deadline: Deadline
     private var firstFailure: ExitStatus?
     /// Pictures so far, failed ones among them.
     private var count = 0
 
     public convenience init(_ console: Console, limits: Limits, pool: BufferPool) throws(ImageError) {
-        self.init(console, try ByteSource(.standardInput, pool: pool), limits: limits)
+        self.init(console, try ByteSource(.standardInput, pool: pool), limits: limits, deadline: pool.deadline)
     }
 
     /// `source`: standard input, of which nothing was taken yet.
-    public init(_ console: Console, _ source: ByteSource, limits: Limits) {
-        self.console = console
+    public init(_ console: Console, _ source: ByteSource, limits: Limits, deadline: Deadline) {
+        (self.console, self.deadline) = (console, deadline)
         reader = StreamReader(source, limits: limits)
     }
 
@@ -39,13 +40,18 @@ public final class StreamFilter {
     ) throws(ImageError) {
         while true {
             count += 1
+            // The next picture's time begins when it comes.
+            deadline.clear()
             do throws(ImageError) {
                 switch try reader.next() {
                 case nil: return
                 case .failure(let failure): throw .upstream(failure)
-                case .picture: try picture(reader, name, count)
+                case .picture:
+                    deadline.begin()
+                    try picture(reader, name, count)
                 }
             } catch {
+                deadline.clear()
                 if case .writeFailed = error, writesStream { throw error }
                 let isNamed = !reader.isBroken && !name.isEmpty
                 console.report(error, subject: isNamed ? name : Array("standard input".utf8))

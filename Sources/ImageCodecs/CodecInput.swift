@@ -10,11 +10,14 @@ final class CodecInput {
     /// How many of the source's waiting bytes the decoder was given.
     private var given = 0
     private var fault: ImageError?
+    /// What a decoder that has found its deadline passed means.
+    private var timeout: ImageError?
     /// Given each piece of metadata: a JPEG's marker, or the letters of a PNG's chunk.
     var takeMetadata: (_ code: UInt32, _ bytes: UnsafeRawBufferPointer) throws(ImageError) -> Void = { _, _ in }
 
-    func open(_ source: ByteSource) {
+    func open(_ source: ByteSource, pool: BufferPool) {
         self.source = source
+        timeout = pool.deadline.error
         (given, fault) = (0, nil)
     }
 
@@ -72,6 +75,7 @@ final class CodecInput {
         case IMGPIPE_UNSUPPORTED: return .unsupported(text)
         case IMGPIPE_LIMIT: return .overLimit(.scans, value: limits.scans + 1, maximum: limits.scans)
         case IMGPIPE_MEMORY: return .outOfMemory
+        case IMGPIPE_TIME: return timeout ?? .outOfTime(seconds: 0)
         default: return .internalError(text.isEmpty ? "codec code \(code.rawValue)" : text)
         }
     }

@@ -5,6 +5,7 @@ import ImageCore
 final class CodecOutput {
     private let sink: any ByteSink
     private var fault: ImageError?
+    var deadline: Deadline?
 
     init(_ sink: any ByteSink) { self.sink = sink }
 
@@ -25,6 +26,8 @@ final class CodecOutput {
             return false
         }
     }
+
+    var isInTime: Bool { (try? deadline?.check()) != nil || deadline == nil }
 
     /// The error behind a code that is not OK.
     func error(_ code: imgpipe_code, _ message: UnsafePointer<CChar>) -> ImageError {

@@ -38,6 +38,8 @@ public enum ImageError: Error, Equatable, Sendable {
     /// A temporary file could not be made or filled.
     case temporaryFile(errno: Int32)
     case outOfMemory
+    /// A picture took longer than it may.
+    case outOfTime(seconds: Double)
     /// The output may not take this name: it is taken, or leaves its directory.
     case refusedOutput(String)
     /// A quality floor or a size that no encoding reaches.
@@ -49,7 +51,7 @@ public enum ImageError: Error, Equatable, Sendable {
 
     public var status: ExitStatus {
         switch self {
-        case .truncated, .damaged, .unsupported, .overLimit, .outOfMemory: .data
+        case .truncated, .damaged, .unsupported, .overLimit, .outOfMemory, .outOfTime: .data
         case .usage: .usage
         case .notReached: .answerIsNo
         case .cannotOpen: .cannotOpenInput
@@ -76,6 +78,7 @@ extension ImageError: CustomStringConvertible {
         case .writeFailed(let code): "write failed: \(systemMessage(code))"
         case .temporaryFile(let code): "temporary file: \(systemMessage(code))"
         case .outOfMemory: "out of memory"
+        case .outOfTime(let seconds): "not done in \(seconds == seconds.rounded() && seconds < 1e9 ? "\(Int(seconds))" : "\(seconds)") seconds (--timeout)"
         case .upstream(let failure): failure.message
         case .internalError(let fault): "internal error: \(fault)"
         }

@@ -55,6 +55,7 @@ public func transfer(
             var bands = buffer.mutableBytes
             let rows = try source.read(into: &bands)
             if rows == 0 { break }
+            try pool.deadline.check()
             // A frame's last band of planes can be short: its bytes are reckoned from the rows.
             try sink.write(buffer.bytes.extracting(first: info.byteCount(rows: rows)), rows: rows)
         }

@@ -101,6 +101,8 @@ final class Decoding {
     func decode(_ path: FilePath) throws(ImageError) {
         let name = path.isStandardStream ? [] : path.bytes
         let subject = path.isStandardStream ? Array("standard input".utf8) : name
+        pool.deadline.begin()
+        defer { pool.deadline.clear() }
         do throws(ImageError) {
             let source = try ByteSource(path.isStandardStream ? .standardInput : .open(reading: path), pool: pool)
             let picture = NamedPicture(try decoder.open(source), name: name)

@@ -72,6 +72,8 @@ final class InfoRun {
     func describe(_ path: FilePath) throws(ImageError) {
         let isInput = path.isStandardStream
         let subject = isInput ? Array("standard input".utf8) : path.bytes
+        pool.deadline.begin()
+        defer { pool.deadline.clear() }
         do throws(ImageError) {
             let source = try ByteSource(isInput ? .standardInput : .open(reading: path), pool: pool, windowBytes: FileInspector.windowBytes)
             try source.prefetch(FileSignature.headBytes)
@@ -86,7 +88,7 @@ final class InfoRun {
     }
 
     private func describe(stream source: ByteSource) throws(ImageError) {
-        let filter = StreamFilter(console, source, limits: limits)
+        let filter = StreamFilter(console, source, limits: limits, deadline: pool.deadline)
         try filter.run(writesStream: true) { (rows, name, _) throws(ImageError) in
             let picture = StreamedPicture()
             try transfer(from: rows, to: picture, pool: pool)

@@ -54,6 +54,7 @@ struct ImgQuality: FilterCommand {
 
     func filter(_ console: Console) throws(ImageError) -> ExitStatus {
         let pool = BufferPool(limits: limits)
+        pool.deadline.begin()
         let inputs = QualityInputs(console, limits: limits, pool: pool)
         do throws(ImageError) {
             let (reference, test) = try inputs.open(names[0], names[1], map: map)

@@ -66,6 +66,7 @@ final class StripRun: Sendable {
     // MARK: Standard input
 
     func standardInput() throws(ImageError) -> ExitStatus {
+        pool.deadline.begin()
         let source = try ByteSource(.standardInput, pool: pool)
         try source.prefetch(FileSignature.headBytes)
         if FileSignature(source.waiting) == .pixelStream {
@@ -88,7 +89,7 @@ final class StripRun: Sendable {
 
     private func stream(_ source: ByteSource) throws(ImageError) -> ExitStatus {
         let writer = StreamWriter(.standardOutput)
-        let filter = StreamFilter(console, source, limits: settings.limits)
+        let filter = StreamFilter(console, source, limits: settings.limits, deadline: pool.deadline)
         try filter.run(writesStream: true) { (rows, name, _) throws(ImageError) in
             let subject = name.isEmpty ? Array("standard input".utf8) : name
             let converted = settings.convertsToSRGB ? try SRGB.converted(rows, pool: pool) : (rows: rows, profileIsUsable: true)
@@ -167,7 +168,10 @@ final class StripRun: Sendable {
 
     private func strip(_ path: FilePath, number: Int) throws(ImageError) -> StripReport {
         if path.isStandardStream { throw .usage("- is no name of a file here") }
-        let source = try ByteSource(.open(reading: path), pool: pool)
+        // Several files are at hand at a time.
+        let deadline = Deadline(limits: settings.limits)
+        deadline.begin()
+        let source = try ByteSource(.open(reading: path), pool: pool, deadline: deadline)
         return try strip(source, name: path.bytes, number: number)
     }
 

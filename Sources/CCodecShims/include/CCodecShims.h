@@ -17,6 +17,7 @@ typedef enum {
     IMGPIPE_CALLBACK,    /* a callback of ours said no, and knows why */
     IMGPIPE_LIMIT,       /* over the limit given: scans of a JPEG, bytes of a PNG's chunk */
     IMGPIPE_MEMORY,      /* no memory */
+    IMGPIPE_TIME,        /* the deadline has come */
     IMGPIPE_MISUSE       /* a bug of the caller */
 } imgpipe_code;
 
@@ -65,10 +66,12 @@ imgpipe_jpeg_decoder *imgpipe_jpeg_decoder_new(void);
 void imgpipe_jpeg_decoder_free(imgpipe_jpeg_decoder *);
 
 /* Begins a picture; what an earlier one left is dropped, its failure too. `marker` is given the whole payload of each APP1,
-   APP2, APP13 and COM (code 0xe1, 0xe2, 0xed, 0xfe); not 0 stops. `max_scans`: over it the picture fails. */
+   APP2, APP13 and COM (code 0xe1, 0xe2, 0xed, 0xfe); not 0 stops. `max_scans`: over it the picture fails. `deadline`: the nanoseconds of
+   CLOCK_MONOTONIC at which its scans are given up; UINT64_MAX for none. `salvages`: what is damaged is decoded as far as it goes, and
+   `imgpipe_jpeg_damage_of` tells how far that is. */
 imgpipe_code imgpipe_jpeg_read_header(
     imgpipe_jpeg_decoder *, imgpipe_input, int (*marker)(void *context, int code, const uint8_t *bytes, size_t count),
-    int max_scans, int salvages, imgpipe_jpeg_header *);
+    int max_scans, uint64_t deadline, int salvages, imgpipe_jpeg_header *);
 
 /* Before start: pixels are to be as many times as coarse, 2, 4 or 8 (or 1), by a smaller inverse DCT. Sides are rounded up, and the last
    column and row lie partly outside of the picture. Chroma keeps more of its samples: `header` tells the sampling and the sides anew. */

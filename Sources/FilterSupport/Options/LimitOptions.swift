@@ -13,7 +13,7 @@ public enum LimitOptions {
         case .memory: ("bytes", "Refuse what takes more memory.")
         }
         return .value(String(limit.option.dropFirst(2)), value, help)
-    }
+    } + [.value("timeout", "seconds", "Give up a picture that takes longer.")]
 }
 
 extension GivenOptions {
@@ -28,7 +28,17 @@ extension GivenOptions {
                 limits[limit] = try Self.count(text, of: limit.variable + ": ")
             }
         }
+        if let text = text("timeout") {
+            limits.timeoutSeconds = try Self.seconds(text, of: "--timeout ")
+        } else if let text = getenv("IMG_TIMEOUT").map({ String(cString: $0) }) {
+            limits.timeoutSeconds = try Self.seconds(text, of: "IMG_TIMEOUT: ")
+        }
         return limits
+    }
+
+    private static func seconds(_ text: String, of place: String) throws(ImageError) -> Double {
+        guard let seconds = Double(text), seconds.isFinite, seconds > 0 else { throw .usage("\(place)\(printable(text)) is no number of seconds") }
+        return seconds
     }
 
     /// A number, with K, M or G for 1024, its square and its cube.

@@ -37,7 +37,7 @@ public final class JPEGDecoder: RowSource, StatefulDecoder {
     /// Reads up to the first scan of the JPEG in `source`.
     func open(_ source: ByteSource) throws(ImageError) -> JPEGDecoder {
         state = .idle
-        input.open(source)
+        input.open(source, pool: pool)
         startBytes = source.positionBytes
         scratch = nil
         planes = nil
@@ -67,7 +67,7 @@ public final class JPEGDecoder: RowSource, StatefulDecoder {
                 jpeg, input.callbacks,
                 { context, code, bytes, count in
                     Unmanaged<CodecInput>.fromOpaque(context!).takeUnretainedValue().metadata(UInt32(code), bytes, count)
-                }, Int32(clamping: options.limits.scans), options.salvages ? 1 : 0, &header))
+                }, Int32(clamping: options.limits.scans), pool.deadline.nanoseconds, options.salvages ? 1 : 0, &header))
         try options.limits.check(width: header.width, height: header.height)
         if header.progressive != 0 { try options.limits.check(.memory, header.coefficient_bytes) }
         full = ImageInfo(width: header.width, height: header.height, format: .gray)

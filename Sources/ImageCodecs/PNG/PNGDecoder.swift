@@ -41,7 +41,7 @@ public final class PNGDecoder: RowSource, StatefulDecoder {
     /// Reads up to the first IDAT of the PNG in `source`.
     func open(_ source: ByteSource) throws(ImageError) -> PNGDecoder {
         state = .idle
-        input.open(source)
+        input.open(source, pool: pool)
         (whole, cut, firstCoarseRow) = (nil, nil, nil)
         try watched { () throws(ImageError) in
             var header = imgpipe_png_header()

@@ -52,6 +52,12 @@ final class WebPEncoder: RowSink {
         defer { WebPPictureFree(&picture) }
         rows = nil
         let output = CodecOutput(sink)
+        output.deadline = pool.deadline
+        // Asked for after each part of the work.
+        picture.progress_hook = { _, picture in
+            let output = Unmanaged<CodecOutput>.fromOpaque(picture!.pointee.custom_ptr!).takeUnretainedValue()
+            return output.isInTime ? 1 : 0
+        }
         picture.writer = { bytes, count, picture in
             let output = Unmanaged<CodecOutput>.fromOpaque(picture!.pointee.custom_ptr!).takeUnretainedValue()
             return output.write(UnsafeRawBufferPointer(start: bytes, count: count)) ? 1 : 0
@@ -60,6 +66,7 @@ final class WebPEncoder: RowSink {
         picture.use_argb = config.lossless
         let isEncoded = withExtendedLifetime(output) { WebPEncode(&config, &picture) != 0 }
         guard isEncoded else {
+            if picture.error_code == VP8_ENC_ERROR_USER_ABORT { throw pool.deadline.error }
             throw picture.error_code == VP8_ENC_ERROR_BAD_WRITE ? output.writeError : picture.error
         }
     }

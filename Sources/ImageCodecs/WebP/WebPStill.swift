@@ -17,11 +17,12 @@ final class WebPStill {
     /// So many pieces cost libwebp no time that can be measured, and make the first rows wait for little.
     private let pieceBytes: Int
     private let height: Int
+    private let deadline: Deadline
 
     /// `info`: the rows that are to come, `rgb` or `rgba`, smaller than the file's where that is to be scaled. The bytes stay where they
     /// are while this lives.
     init(_ file: UnsafePointer<UInt8>, _ fileBytes: Int, info: ImageInfo, pool: BufferPool) throws(ImageError) {
-        (self.file, self.fileBytes, height) = (file, fileBytes, Int(info.height))
+        (self.file, self.fileBytes, height, deadline) = (file, fileBytes, Int(info.height), pool.deadline)
         pieceBytes = max(fileBytes / 32, 4096)
         picture = try pool.lease(info.byteCount(rows: Int(info.height)))
         config = .allocate(capacity: 1)
@@ -58,6 +59,7 @@ final class WebPStill {
         while true {
             var last: Int32 = 0
             if shown > 0, WebPIDecGetRGB(decoder, &last, nil, nil, nil) != nil, last > rows, last < height { return Int(last) }
+            try deadline.check()
             let status = shown < fileBytes ? showMore() : VP8_STATUS_NOT_ENOUGH_DATA
             switch status {
             case VP8_STATUS_OK: return height

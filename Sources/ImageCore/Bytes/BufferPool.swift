@@ -8,6 +8,8 @@ import Synchronization
 /// allocated. A pool may be shared between threads.
 public final class BufferPool: Sendable {
     public let limitBytes: Int
+    /// Of the picture that a run has at hand, for all that the pool is lent to.
+    public let deadline: Deadline
     private let state = Mutex(State())
 
     private struct State {
@@ -35,12 +37,12 @@ public final class BufferPool: Sendable {
     /// As much waits for the next lease at most.
     private static let mostWaitingBytes = 64 << 20
 
-    public init(limitBytes: Int) {
-        self.limitBytes = limitBytes
+    public init(limitBytes: Int, deadline: Deadline = Deadline()) {
+        (self.limitBytes, self.deadline) = (limitBytes, deadline)
     }
 
     public convenience init(limits: Limits) {
-        self.init(limitBytes: Int(clamping: limits.memory))
+        self.init(limitBytes: Int(clamping: limits.memory), deadline: Deadline(limits: limits))
     }
 
     deinit {

@@ -6,6 +6,7 @@ import Glibc
 /// stays behind the reader, and a file that shrinks meanwhile ends early instead of raising SIGBUS.
 public final class ByteSource {
     private let descriptor: Descriptor
+    private let deadline: Deadline
     private var buffer: BufferLease
     /// The bytes of `buffer` that nobody has taken yet.
     private var unread = 0..<0
@@ -25,9 +26,12 @@ public final class ByteSource {
     private var mostReadBytes = Int.max / 2
     private static let bytesAfterJump = 64
 
-    /// `windowBytes`: what one read takes at most; less for those who want a file's head alone.
-    public init(_ descriptor: consuming Descriptor, pool: BufferPool, windowBytes: Int = ByteSource.windowBytes) throws(ImageError) {
+    /// `windowBytes`: what one read takes at most; less for those who want a file's head alone. `deadline`: where it is not the pool's.
+    public init(
+        _ descriptor: consuming Descriptor, pool: BufferPool, windowBytes: Int = ByteSource.windowBytes, deadline: Deadline? = nil
+    ) throws(ImageError) {
         self.descriptor = descriptor
+        self.deadline = deadline ?? pool.deadline
         buffer = try pool.lease(windowBytes)
     }
 
@@ -56,12 +60,19 @@ public final class ByteSource {
             memmove(buffer.start, buffer.start + unread.lowerBound, unread.count)
             unread = 0..<unread.count
         }
+        try waitForBytes()
         let n = try descriptor.read(into: buffer.start + unread.upperBound, count: min(buffer.count - unread.upperBound, mostReadBytes))
         mostReadBytes = min(2 * mostReadBytes, buffer.count)
         addToCopy(buffer.start + unread.upperBound, n)
         unread = unread.lowerBound..<unread.upperBound + n
         if n == 0 { isAtEnd = true }
         return n
+    }
+
+    /// Until there are some, or the deadline comes: a file's are always there.
+    private func waitForBytes() throws(ImageError) {
+        guard deadline.isSet else { return }
+        if isRegularFile { try deadline.check() } else { try deadline.wait(toRead: descriptor.number) }
     }
 
     /// Makes `count` bytes wait, fewer only at the end.
@@ -92,6 +103,7 @@ public final class ByteSource {
                 iovec(iov_base: start + done, iov_len: target.count - done),
                 iovec(iov_base: buffer.start, iov_len: buffer.count)
             )
+            try waitForBytes()
             let n = withUnsafeBytes(of: &places) {
                 readv(descriptor.number, $0.bindMemory(to: iovec.self).baseAddress!, 2)
             }

@@ -47,6 +47,8 @@ public struct Limits: Equatable, Sendable {
     public var metadata: UInt64 = 64 << 20
     public var scans: UInt64 = 500
     public var memory: UInt64 = 1 << 30
+    /// For one picture, of the time that passes, waiting included; nil: no end.
+    public var timeoutSeconds: Double?
 
     /// What a metadata record counts beside its payload: many small ones cost memory too.
     public static let metadataRecordBytes: UInt64 = 64

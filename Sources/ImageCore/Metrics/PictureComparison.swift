@@ -62,7 +62,8 @@ public struct PictureComparison {
         let bandBytes = max(first.info.bandBufferBytes, second.info.bandBufferBytes)
         let firstBuffer = try pool.lease(bandBytes), secondBuffer = try pool.lease(bandBytes)
         var (a, b) = (Band(), Band())
-        for _ in 0..<Int(info.height) {
+        for row in 0..<Int(info.height) {
+            if row % 16 == 0 { try pool.deadline.check() }
             if a.next == a.count { a = Band(count: try first.readRows(to: firstBuffer.start, byteCount: bandBytes)) }
             if b.next == b.count { b = Band(count: try second.readRows(to: secondBuffer.start, byteCount: bandBytes)) }
             take(firstBuffer.start + a.next * rowBytes, secondBuffer.start + b.next * rowBytes)

@@ -1,0 +1,53 @@
+import Glibc
+import Synchronization
+
+/// When the picture at hand has to be done. Looked at between bands of rows and while bytes are waited for; without a time it never comes.
+public final class Deadline: Sendable {
+    /// Seconds for each picture.
+    private let seconds: Double?
+    /// Of the clock that never goes back, in nanoseconds; the largest number while no picture is at hand.
+    private let end = Atomic<UInt64>(.max)
+
+    public init(seconds: Double? = nil) { self.seconds = seconds }
+
+    public convenience init(limits: Limits) { self.init(seconds: limits.timeoutSeconds) }
+
+    /// A picture begins.
+    public func begin() {
+        guard let seconds else { return }
+        end.store(Self.now + UInt64(min(seconds, 1e9) * 1e9), ordering: .relaxed)
+    }
+
+    /// Between pictures.
+    public func clear() { end.store(.max, ordering: .relaxed) }
+
+    /// For a C library that looks itself: CLOCK_MONOTONIC's nanoseconds; the largest number where there is no end.
+    package var nanoseconds: UInt64 { end.load(ordering: .relaxed) }
+
+    public var isSet: Bool { nanoseconds != .max }
+
+    private static var now: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+
+    /// Throws `outOfTime` where it has come.
+    public func check() throws(ImageError) {
+        if isSet && Self.now >= nanoseconds { throw error }
+    }
+
+    package var error: ImageError { .outOfTime(seconds: seconds ?? 0) }
+
+    /// Waits until `descriptor` has something to read, or its end; throws `outOfTime` where the deadline comes first.
+    func wait(toRead descriptor: Int32) throws(ImageError) {
+        while true {
+            let (now, end) = (Self.now, nanoseconds)
+            let milliseconds = end > now ? (end - now + 999_999) / 1_000_000 : 0
+            var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            let ready = poll(&request, 1, Int32(clamping: milliseconds))
+            if ready > 0 || (ready < 0 && errno != EINTR) { return }
+            if ready == 0 && Self.now >= end { throw error }
+        }
+    }
+}
