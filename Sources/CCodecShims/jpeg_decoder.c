@@ -25,12 +25,16 @@ struct imgpipe_jpeg_decoder {
     char warning[JMSG_LENGTH_MAX];
     /* What follows is for salvage. */
     int salvages;
-    int has_ended;      /* the input did, before the picture; or its markers are such that no more can be read */
+    int has_ended;      /* the input did, before the picture */
+    int is_at_end;      /* what libjpeg has to read is no more of the input */
+    int is_cut;         /* its markers are such that no more of them can be read */
     uint64_t given;     /* bytes that the source has given */
     uint8_t *rows;      /* of each row of MCUs: IMGPIPE_ROWS_... */
     uint32_t row_count;
     imgpipe_jpeg_damage damage;
 };
+
+enum { EOI = 0xd9 };
 
 static imgpipe_jpeg_decoder *self_of(j_common_ptr jpeg) {
     return (imgpipe_jpeg_decoder *)jpeg;
@@ -76,10 +80,11 @@ static void error_exit(j_common_ptr jpeg) {
 /* A warning is damage when libjpeg has made up pixels. It has not when it stepped over bytes between markers or read an odd header.
    A scan of AC coefficients may lack its last bits, in its last row of blocks: encoders that leave them out are known, and what
    is missing is detail; earlier, the scan is cut. */
-static int is_damage(const struct jpeg_decompress_struct *jpeg, int code) {
+static int is_damage(const imgpipe_jpeg_decoder *self, int code) {
+    const struct jpeg_decompress_struct *jpeg = &self->jpeg;
     switch (code) {
     case JWRN_HIT_MARKER:
-        return !(jpeg->progressive_mode && jpeg->Ss > 0 && jpeg->input_iMCU_row + 1 >= jpeg->total_iMCU_rows);
+        return self->has_ended || !(jpeg->progressive_mode && jpeg->Ss > 0 && jpeg->input_iMCU_row + 1 >= jpeg->total_iMCU_rows);
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
     case JWRN_MUST_RESYNC:
@@ -99,18 +104,21 @@ static void note_damage(imgpipe_jpeg_decoder *self, imgpipe_code kind) {
 }
 
 /* The entropy decoder has lost its way in the row of MCUs at hand, and finds it at the next restart marker, if there is one. Behind an end
-   of the input there is none. */
+   of the input, or of the image, there is none. */
 static void mark_rows(imgpipe_jpeg_decoder *self) {
     const struct jpeg_decompress_struct *jpeg = &self->jpeg;
     uint32_t first = jpeg->input_iMCU_row, end = self->row_count;
     if (!self->rows || first >= end) return;
-    if (self->has_ended) {
+    if (self->has_ended || jpeg->unread_marker == EOI) {
         if (first < self->damage.first_missing) self->damage.first_missing = first;
+        if (first == 0 && jpeg->input_scan_number <= 1) self->damage.is_empty = 1;
         return;
     }
     if (jpeg->restart_interval && jpeg->MCUs_per_row) {
         uint32_t down = jpeg->comps_in_scan == 1 ? (uint32_t)jpeg->cur_comp_info[0]->v_samp_factor : 1;
-        uint64_t rows = jpeg->restart_interval / ((uint64_t)jpeg->MCUs_per_row * down) + 2;
+        /* Where a marker is another than the next one, libjpeg may put up to two intervals where others belong before it is right again. */
+        uint64_t intervals = jpeg->err->msg_code == JWRN_MUST_RESYNC ? 4 : 1;
+        uint64_t rows = intervals * jpeg->restart_interval / ((uint64_t)jpeg->MCUs_per_row * down) + 2;
         if (rows < end - first) end = first + (uint32_t)rows;
     }
     memset(self->rows + first, IMGPIPE_ROWS_CONCEALED, end - first);
@@ -119,7 +127,7 @@ static void mark_rows(imgpipe_jpeg_decoder *self) {
 static void emit_message(j_common_ptr jpeg, int level) {
     if (level >= 0) return; /* a trace message */
     imgpipe_jpeg_decoder *self = self_of(jpeg);
-    if (is_damage(&self->jpeg, jpeg->err->msg_code)) {
+    if (is_damage(self, jpeg->err->msg_code)) {
         if (!self->salvages) fail_as_the_library_says(self, IMGPIPE_DAMAGED);
         note_damage(self, IMGPIPE_DAMAGED);
         mark_rows(self);
@@ -149,7 +157,9 @@ static boolean fill_source(j_decompress_ptr jpeg) {
     if (!self->salvages || !self->rows) fail(self, IMGPIPE_TRUNCATED);
     static const uint8_t end_of_image[] = {0xff, 0xd9};
     note_damage(self, IMGPIPE_TRUNCATED);
-    self->has_ended = 1;
+    self->has_ended = self->is_at_end = 1;
+    /* The arithmetic decoder takes zeros from here on, and says nothing. */
+    if (jpeg->arith_code) mark_rows(self);
     self->source.next_input_byte = end_of_image;
     self->source.bytes_in_buffer = sizeof end_of_image;
     return TRUE;
@@ -286,7 +296,7 @@ imgpipe_code imgpipe_jpeg_read_header(
     self->max_scans = max_scans;
     self->deadline = deadline;
     self->salvages = salvages;
-    self->has_ended = 0;
+    self->has_ended = self->is_at_end = self->is_cut = 0;
     self->given = 0;
     memset(&self->damage, 0, sizeof self->damage);
     free(self->rows);
@@ -364,12 +374,15 @@ imgpipe_code imgpipe_jpeg_start(imgpipe_jpeg_decoder *self, int color_space, int
     if (setjmp(self->jump)) {
         /* Scans behind a marker that cannot be read are lost, those before it are not. */
         int is_damage = self->failure == IMGPIPE_DAMAGED || self->failure == IMGPIPE_TRUNCATED || self->failure == IMGPIPE_UNSUPPORTED;
-        if (!self->salvages || self->has_ended || !is_damage || !jpeg_has_multiple_scans(jpeg)) return self->failure;
-        self->damage.kind = self->failure;
-        self->damage.at_byte = self->given - self->source.bytes_in_buffer;
+        if (!self->salvages || self->is_cut || !is_damage || !jpeg_has_multiple_scans(jpeg)) return self->failure;
+        if (!self->damage.kind) {
+            self->damage.kind = self->failure;
+            self->damage.at_byte = self->given - self->source.bytes_in_buffer;
+        }
         self->failure = IMGPIPE_OK;
-        self->has_ended = 1;
-        jpeg->unread_marker = 0xd9; /* EOI */
+        self->has_ended = self->is_cut = 1;
+        jpeg->unread_marker = EOI;
+        if (jpeg->input_scan_number == 0) self->damage.is_empty = 1;
     }
     jpeg->raw_data_out = planes != 0;
     jpeg->out_color_space = color_space == IMGPIPE_JPEG_GRAY ? JCS_GRAYSCALE
@@ -423,7 +436,7 @@ imgpipe_jpeg_damage imgpipe_jpeg_damage_of(const imgpipe_jpeg_decoder *self) {
 }
 
 size_t imgpipe_jpeg_unread(const imgpipe_jpeg_decoder *self) {
-    return self->source.bytes_in_buffer;
+    return self->is_at_end ? 0 : self->source.bytes_in_buffer;
 }
 
 const char *imgpipe_jpeg_message(const imgpipe_jpeg_decoder *self) {

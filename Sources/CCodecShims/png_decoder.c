@@ -45,7 +45,10 @@ static void keep_warning(png_structp png, png_const_charp text) {
     if (self->salvages && !self->checksum[0] && text[0] >= 'A' && text[0] <= 'Z' && strcmp(text + (strlen(text) < 4 ? 0 : 4), ": CRC error") == 0)
         snprintf(self->checksum, sizeof self->checksum, "%s", text);
     /* The one ancillary chunk whose loss changes pixels. */
-    if (strcmp(text, "tRNS: CRC error") == 0) error_exit(png, text);
+    if (strcmp(text, "tRNS: CRC error") == 0) {
+        if (!self->salvages) error_exit(png, text);
+        snprintf(self->checksum, sizeof self->checksum, "%s", text);
+    }
 }
 
 /* libpng allocates the length that an ancillary chunk states before it reads a byte of it. So the bytes that it is given are
@@ -141,6 +144,8 @@ imgpipe_code imgpipe_png_read_header(
     png_set_read_fn(png, self, read_input);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* ours are judged by the caller */
     png_set_chunk_malloc_max(png, max_chunk);
+    /* What libpng asks for at once and does not get all of is lost. */
+    if (salvages) png_set_compression_buffer_size(png, 64);
     png_byte taken[6 * 5];
     for (int i = 0; i < 6; i++) memcpy(taken + 5 * i, taken_chunks + 5 * i, 5), taken[5 * i + 4] = 0;
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_ALWAYS, taken, 6);

@@ -74,7 +74,7 @@ public final class Decoder {
             guard options.salvages, let bytes = jpeg.metadata[.exif].flatMap(Exif.thumbnail) else { return decoder }
             let picture = SalvagedPicture(decoder, leastRecovered: options.leastRecovered)
             try picture.readAhead()
-            if decoder.isEmpty, let fault = picture.fault ?? decoder.damage.fault, let thumbnail = openThumbnail(bytes, fault) { return thumbnail }
+            if decoder.damage.isEmpty, let fault = picture.fault ?? decoder.damage.fault, let thumbnail = openThumbnail(bytes, fault) { return thumbnail }
             salvage = picture
             return decoder
         } catch {
@@ -86,13 +86,24 @@ public final class Decoder {
 
     private func openThumbnail(_ bytes: [UInt8], _ fault: ImageError) -> JPEGDecoder? {
         let (metadata, decoder) = (jpeg.metadata, JPEGDecoder(pool: pool, options: options))
-        guard let file = try? MemoryFile(), (try? file.write(bytes.span.bytes)) != nil, let source = try? file.source(pool: pool),
-            let opened = try? decoder.open(source)
+        guard let file = try? MemoryFile(), (try? file.write(bytes.span.bytes)) != nil, isWholeThumbnail(file),
+            let source = try? file.source(pool: pool), let opened = try? decoder.open(source)
         else { return nil }
         opened.standsIn(for: metadata)
         thumbnail = (decoder, file)
         salvage = SalvagedPicture(opened, leastRecovered: options.leastRecovered, standIn: "its EXIF thumbnail stands in for it", fault: fault)
         return opened
+    }
+
+    /// Whether all of it can be decoded, and it is no more than a thumbnail.
+    private func isWholeThumbnail(_ file: MemoryFile) -> Bool {
+        var plain = options
+        (plain.salvages, plain.target) = (false, nil)
+        let mostSide: UInt32 = 1024
+        guard let source = try? file.source(pool: pool), let rows = try? JPEGDecoder(pool: pool, options: plain).open(source),
+            max(rows.info.width, rows.info.height) <= mostSide
+        else { return false }
+        return (try? transfer(from: rows, to: NoRows(), pool: pool)) != nil
     }
 
     /// Whether `last` shows another picture than the file does: not when only its samples are written otherwise.
@@ -164,4 +175,12 @@ private final class CarriedFile: RowSource {
         }
         return nil
     }
+}
+
+/// Where rows are read for the sake of the proof that they are all there.
+private final class NoRows: RowSink {
+    func begin(_ info: ImageInfo, metadata: [MetadataRecord]) {}
+    func beginFrame(_ frame: Frame) {}
+    func write(_ bands: RawSpan, rows: Int) {}
+    func end(trailingMetadata: [MetadataRecord]) {}
 }

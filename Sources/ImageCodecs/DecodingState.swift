@@ -71,11 +71,22 @@ enum DecodingState: Equatable {
     }
 }
 
+/// What a decoder knows of a picture whose rows it has given, or some of them.
+struct KnownDamage {
+    /// What was wrong, though rows came.
+    var fault: ImageError?
+    /// Which of those that were read are not whole.
+    var rows: [DamageRecord] = []
+    /// Frames that were left out.
+    var lostFrames = 0
+    /// Nothing of the picture came, though rows did.
+    var isEmpty = false
+}
+
 /// A decoder that keeps its state, and of a damaged picture that is salvaged, what it knows of it.
 protocol StatefulDecoder: RowSource {
     var state: DecodingState { get set }
-    /// What was wrong, though rows came, and which of those that were read are not whole.
-    var damage: (fault: ImageError?, rows: [DamageRecord]) { get }
+    var damage: KnownDamage { get }
 }
 
 extension StatefulDecoder {

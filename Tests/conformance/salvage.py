@@ -27,6 +27,8 @@ KINDS = {1: "absent", 2: "coarse", 3: "concealed"}
 def decoded(path, *options):
     """Status, messages, and the picture of the stream, if one is whole."""
     run = subprocess.run(["imgdecode", *options, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=60)
+    if run.returncode not in (0, 65):
+        return run.returncode, run.stderr.decode(errors="replace"), None
     found = list(pictures(io.BytesIO(run.stdout))) if run.stdout else []
     return run.returncode, run.stderr.decode(errors="replace"), found[0] if found and not found[0].failure else None
 
@@ -140,6 +142,65 @@ def check_progressive(results, folder):
     results.check({kind for _, _, kind in damage(picture)} == {2} and error < 400, f"{said} squared error {error}")
 
 
+def check_whole(results, corpus):
+    """Whole files are the same with and without, whatever rows are asked for."""
+    for kind in ("metadata", "icc", "orientation"):
+        for name in sorted(os.listdir(os.path.join(corpus, kind))):
+            path = os.path.join(corpus, kind, name)
+            for options in ("--pixels=native", "--pixels=rgba", "--pixels=gray --depth=16 --orient=apply", "--color=srgb --for=100"):
+                plain, salvaged = (decoded(path, *options.split(), *more) for more in ([], ["--salvage"]))
+                if plain[0] == 0:
+                    a, b = plain[2], salvaged[2]
+                    same = b and (a.info, a.frames, a.metadata) == (b.info, b.frames, b.metadata)
+                    results.check(salvaged[0] == 0 and same, f"{name} {options}: {salvaged[0]}, or another picture with --salvage")
+
+
+def check_faults(results, folder):
+    """One fault each, and what is said of it."""
+    def chunks(png):
+        at = 8
+        while at < len(png):
+            length = struct.unpack(">I", png[at:at + 4])[0]
+            yield at, png[at + 4:at + 8], length
+            at += 12 + length
+
+    def said(name, content):
+        path = os.path.join(folder, name)
+        with open(path, "wb") as file:
+            file.write(content)
+        status, text, picture, _ = rgb(path, "--salvage")
+        return status, text, {KINDS[kind] for _, _, kind in damage(picture)} if picture else None
+
+    plain = open(os.path.join(folder, "plain.png"), "rb").read()
+    first = next(at for at, kind, _ in chunks(plain) if kind == b"IDAT")
+    length = struct.unpack(">I", plain[first:first + 4])[0]
+    wrong = bytearray(plain)
+    wrong[first + 8 + length] ^= 1
+    status, text, kinds = said("crc.png", wrong)
+    results.check(status == 0 and "CRC error" in text and "all rows are whole" in text and kinds == set(), f"a wrong checksum, right rows: {status} {text}")
+    wrong = bytearray(plain)
+    wrong[8 + 8 + 13] ^= 1
+    status, text, kinds = said("ihdr.png", wrong)
+    results.check(status == 0 and "IHDR: CRC error" in text and kinds == {"concealed"}, f"a wrong head: {status} {text}")
+    progressive = open(os.path.join(folder, "progressive.jpg"), "rb").read()
+    scans = [match.start() for match in re.finditer(b"\xff\xda", progressive)]
+    status, text, kinds = said("nothing.jpg", progressive[:scans[0] + 14])
+    results.check(status == 65, f"a JPEG of no scan: {status} {text}")
+    tables = [match.start() for match in re.finditer(b"\xff\xc4", progressive) if match.start() > scans[1]]
+    status, text, kinds = said("tables.jpg", progressive[:tables[0] + 9])
+    results.check(status == 0 and kinds == {"coarse"}, f"cut between scans: {status} {text}")
+    status, text, kinds = said("last.jpg", progressive[:-40])
+    results.check(status == 0 and kinds in (set(), {"coarse"}) and (kinds or scans[-1] > len(progressive) - 60), f"cut at its end: {status} {text}")
+    baseline = open(os.path.join(folder, "baseline.jpg"), "rb").read()
+    status, text, kinds = said("eoi.jpg", baseline[:len(baseline) // 2] + b"\xff\xd9")
+    results.check(status == 0 and kinds == {"concealed", "absent"}, f"an end in its middle: {status} {text}")
+    lossy = open(os.path.join(folder, "lossy.webp"), "rb").read()
+    status, text, kinds = said("riff.webp", lossy[:4] + struct.pack("<I", 1000) + lossy[8:])
+    results.check(status == 0 and kinds == set(), f"a wrong RIFF size: {status} {text}")
+    status, text, kinds = said("half.webp", lossy[:len(lossy) * 6 // 10])
+    results.check(status == 0 and kinds == {"absent"}, f"half a WebP: {status} {text}")
+
+
 def check_broken(results, corpus):
     """Every broken file: a status that stands for something, one line, and no fewer rows of its original than others have."""
     tally = {"whole": 0, "salvaged": 0, "thumbnail": 0, "refused": 0, "better": 0, "equal": 0}
@@ -218,8 +279,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         check_cuts(results, corpus, folder)
         check_progressive(results, folder)
+        check_faults(results, folder)
         check_thumbnail(results, corpus, folder)
         check_animation(results, corpus, folder)
+    check_whole(results, corpus)
     check_broken(results, corpus)
     check_bombs(results, corpus)
     results.end()

@@ -57,6 +57,7 @@ typedef struct {
     imgpipe_code kind;       /* of the first damage: IMGPIPE_TRUNCATED, IMGPIPE_DAMAGED or, so far, IMGPIPE_OK */
     uint64_t at_byte;        /* where that is, from the picture's start */
     uint32_t first_missing;  /* the row of MCUs in which the input ended; row_count while it has not */
+    int is_empty;            /* that is the first one, of the first scan */
     const uint8_t *rows;     /* what each row of MCUs is, as far as it was decoded */
     uint32_t row_count;
     uint32_t row_height;     /* of a row of MCUs, in rows of samples */

@@ -192,23 +192,21 @@ public final class JPEGDecoder: RowSource, StatefulDecoder {
         if options.orientation != .ignore { info.setOrientation(from: metadata) }
     }
 
-    /// Nothing of the picture came before its input ended.
-    var isEmpty: Bool { imgpipe_jpeg_damage_of(jpeg).first_missing == 0 && header.progressive == 0 }
-
-    var damage: (fault: ImageError?, rows: [DamageRecord]) {
+    var damage: KnownDamage {
         let damage = imgpipe_jpeg_damage_of(jpeg)
-        guard let fault, let rows = damage.rows else { return (nil, []) }
+        guard let fault, let rows = damage.rows else { return KnownDamage() }
         let (height, side) = (Int(info.height), Int(damage.row_height))
-        // The row above shares its chroma with the next row of MCUs, where rows come with chroma made as large as luma.
-        let reach = planes == nil && header.vertical.0 > header.vertical.1 && header.components > 1 ? 1 : 0
+        // The rows above and below share chroma with this row of MCUs, where rows come with chroma made as large as luma.
+        let vertical = [header.vertical.0, header.vertical.1, header.vertical.2, header.vertical.3].prefix(Int(header.components))
+        let reach = planes == nil && vertical.min() != vertical.max() ? 1 : 0
         var records: [DamageRecord] = []
         for i in 0..<Int(damage.row_count) {
             let state = Int(rows[i]) == IMGPIPE_ROWS_WHOLE && i == Int(damage.first_missing) ? IMGPIPE_ROWS_CONCEALED : Int(rows[i])
             guard let kind = DamageRecord.Kind(rawValue: UInt32(state)) else { continue }
-            let (first, end) = (max(0, i * side - reach), min(height, (i + 1) * side))
+            let (first, end) = (max(0, i * side - reach), min(height, (i + 1) * side + reach))
             if first < end { records.append(DamageRecord(firstRow: UInt32(first), rowCount: UInt32(end - first), kind, "\(fault)")) }
         }
-        return (fault, records)
+        return KnownDamage(fault: fault, rows: records, isEmpty: damage.is_empty != 0)
     }
 
     private func readRows(into start: UnsafeMutablePointer<UInt8>, rowBytes: Int, rows: Int) throws(ImageError) -> Int {

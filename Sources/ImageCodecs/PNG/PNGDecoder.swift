@@ -150,6 +150,8 @@ public final class PNGDecoder: RowSource, StatefulDecoder {
 
     public func nextFrame() throws(ImageError) -> Frame? {
         if state.beginsFrame(rows: Int(info.height)) { return Frame() }
+        // Of a picture that is salvaged, also of what came before its end was missed.
+        defer { trailingMetadata = lateChunks.records.filter { $0.type.isRepeatable || metadata[$0.type] == nil } }
         try watched { () throws(ImageError) in
             if let cut { throw cut.fault }
             if readsRows {
@@ -159,7 +161,6 @@ public final class PNGDecoder: RowSource, StatefulDecoder {
                 try check(imgpipe_png_finish(png))
             }
         }
-        trailingMetadata = lateChunks.records.filter { $0.type.isRepeatable || metadata[$0.type] == nil }
         if !readsRows { input.close(unread: imgpipe_png_unread(png)) }
         whole = nil
         state.completed()
@@ -197,15 +198,18 @@ public final class PNGDecoder: RowSource, StatefulDecoder {
         return Int(done)
     }
 
-    var damage: (fault: ImageError?, rows: [DamageRecord]) {
+    var damage: KnownDamage {
         let checksum = String(cString: imgpipe_png_wrong_checksum(png))
-        let fault = cut?.fault ?? rows.wrongChecksum.flatMap { readsRows ? $0 : nil } ?? (checksum.isEmpty ? nil : .damaged(checksum))
+        // libpng finds at the end of its stream that something before it is wrong.
+        let endsInDoubt = !readsRows && String(cString: imgpipe_png_message(png)).contains("incorrect data check")
+        let said = !checksum.isEmpty ? checksum : endsInDoubt ? String(cString: imgpipe_png_message(png)) : ""
+        let fault = cut?.fault ?? rows.wrongChecksum.flatMap { readsRows ? $0 : nil } ?? (said.isEmpty ? nil : .damaged(lowered(said)))
         var (row, kind) = (firstCoarseRow, DamageRecord.Kind.coarse)
-        // Colours of a palette, or samples, that may be others.
-        if checksum.hasPrefix("PLTE") || checksum.hasPrefix("IDAT") { row = 0 }
         if readsRows { (row, kind) = (rows.firstDoubtfulRow, .concealed) }
-        guard let fault, let row else { return (fault, []) }
-        return (fault, [DamageRecord(firstRow: UInt32(row), rowCount: info.height - UInt32(row), kind, "\(fault)")])
+        // Size, colours, transparency or samples may be others.
+        if !checksum.isEmpty || endsInDoubt { (row, kind) = (0, .concealed) }
+        guard let fault, let row else { return KnownDamage(fault: fault) }
+        return KnownDamage(fault: fault, rows: [DamageRecord(firstRow: UInt32(row), rowCount: info.height - UInt32(row), kind, "\(fault)")])
     }
 
     var isAnimated: Bool { chunks.isAnimated }

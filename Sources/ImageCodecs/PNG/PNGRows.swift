@@ -37,6 +37,8 @@ final class PNGRows {
     private(set) var firstDoubtfulRow: Int?
     private var rowsDone = 0
     private var rowsAtChunk = 0
+    /// The checksum of all rows is right.
+    private var isRight = false
 
     /// Rows that are unfiltered together.
     static let groupRows = 8
@@ -70,7 +72,7 @@ final class PNGRows {
         above.start.initializeMemory(as: UInt8.self, repeating: 0, count: rowBytes)
         self.above = above
         (chunkLeft, checksum, next, hasStreamEnded, remark) = (chunkBytes, Self.checksum(of: FourCC("IDAT")), nil, false, nil)
-        (cutBytes, cut, wrongChecksum, firstDoubtfulRow, rowsDone, rowsAtChunk) = (0, nil, nil, nil, 0, 0)
+        (cutBytes, cut, wrongChecksum, firstDoubtfulRow, rowsDone, rowsAtChunk, isRight) = (0, nil, nil, nil, 0, 0, false)
         imgpipe_inflater_begin(inflater)
     }
 
@@ -98,16 +100,31 @@ final class PNGRows {
                 cut = .damaged("bad adaptive filter value", atByte: position)
                 group = bad
             }
+            if salvages && cut != nil { checkRest() }
             let output = target + done * rowBytes
             unfilter(filtered, above: previous, to: output, rows: group)
             done += group
+            rowsDone += group
             if group > 0 { previous = UnsafePointer(target + (done - 1) * rowBytes) }
         }
         if done == 0, let cut { throw cut }
         above.update(from: previous, count: rowBytes)
         if isWide { Self.swapBytes(target, count: done * rowBytes) }
-        rowsDone += done
         return done
+    }
+
+    /// Behind a fault: whether the chunk that it is in is as it was. Where not, rows that came of it before the fault need not be right.
+    private func checkRest() {
+        guard case .damaged = cut, next == nil else { return }
+        do throws(ImageError) {
+            try skipChunk()
+            if try readChecksum() != checksum {
+                try noteChecksum("IDAT: CRC error")
+                firstDoubtfulRow = firstDoubtfulRow ?? rowsAtChunk
+            }
+        } catch {
+            // It is cut too: nobody can tell.
+        }
     }
 
     /// By eights and fours as far as there are so many.
@@ -169,10 +186,11 @@ final class PNGRows {
         case IMGPIPE_INFLATE_END:
             hasStreamEnded = true
             // All is as it was packed, whatever the chunks' checksums say.
-            firstDoubtfulRow = nil
+            (firstDoubtfulRow, isRight) = (nil, true)
         case IMGPIPE_INFLATE_CHECKSUM:
             try noteChecksum("IDAT: incorrect data check")
             hasStreamEnded = true
+            firstDoubtfulRow = firstDoubtfulRow ?? 0
         case IMGPIPE_INFLATE_DAMAGED: throw .damaged("IDAT: invalid compressed data", atByte: position)
         default:
             // The inflater may have taken all of a chunk and hold some of what it becomes; when it gives nothing more, the next one is due.
@@ -216,7 +234,7 @@ final class PNGRows {
         guard next == nil else { return false }
         if try readChecksum() != checksum {
             try noteChecksum("IDAT: CRC error")
-            firstDoubtfulRow = firstDoubtfulRow ?? rowsAtChunk
+            if !isRight { firstDoubtfulRow = firstDoubtfulRow ?? rowsAtChunk }
         }
         rowsAtChunk = rowsDone
         let head = try readHead()

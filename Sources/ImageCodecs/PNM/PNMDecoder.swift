@@ -52,7 +52,7 @@ final class PNMDecoder: RowSource, StatefulDecoder {
     }
 
     /// What is missing is missing from a row on, which its reader tells.
-    var damage: (fault: ImageError?, rows: [DamageRecord]) { (nil, []) }
+    var damage: KnownDamage { KnownDamage() }
 
     func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
         let rowsLeft = state.rowsLeft

@@ -25,8 +25,10 @@ final class SalvagedPicture: RowSource {
     /// The last band.
     private var above: [UInt8] = []
     /// The first bands, read ahead.
-    private var held: (bytes: [UInt8], rows: Int)?
+    private var held: (bytes: [UInt8], rows: Int, taken: Int)?
+    private var hasHeldFrame = false
     private var records: [DamageRecord] = []
+    private var known = KnownDamage()
     /// What was wrong first; nil where nothing was, so far.
     private(set) var fault: ImageError?
 
@@ -49,11 +51,14 @@ final class SalvagedPicture: RowSource {
             rows = try read(into: &target)
             filled = info.byteCount(rows: rows)
         }
-        held = (bytes, rows)
+        (held, hasHeldFrame) = ((bytes, rows, 0), true)
     }
 
     func nextFrame() throws(ImageError) -> Frame? {
-        if held != nil { return Frame() }
+        if hasHeldFrame {
+            hasHeldFrame = false
+            return Frame()
+        }
         if end == nil {
             do throws(ImageError) {
                 if let next = try decoder.nextFrame() {
@@ -72,12 +77,12 @@ final class SalvagedPicture: RowSource {
     }
 
     func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
-        if let (bytes, rows) = held {
-            held = nil
-            let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rows)
-            precondition(count == rows, "the first read has less room than a buffer of bands")
-            bands.withUnsafeMutableBytes { target in bytes.withUnsafeBytes { target.baseAddress!.copyMemory(from: $0.baseAddress!, byteCount: info.byteCount(rows: rows)) } }
-            return rows
+        if let (bytes, rows, taken) = held {
+            let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rows - taken)
+            let (from, to) = (info.byteCount(rows: taken), info.byteCount(rows: taken + count))
+            bands.withUnsafeMutableBytes { $0.copyBytes(from: bytes[from..<to]) }
+            held = taken + count == rows ? nil : (bytes, rows, taken + count)
+            return count
         }
         if end == nil {
             do throws(ImageError) {
@@ -86,7 +91,8 @@ final class SalvagedPicture: RowSource {
                 keepLast(&bands, rows)
                 return rows
             } catch {
-                guard error.isDamage, info.frames == 1 else { throw error }
+                // Of nothing no picture is made.
+                guard error.isDamage, info.frames == 1, rowsDone > 0, !decoder.damage.isEmpty else { throw error }
                 fault = fault ?? decoder.damage.fault ?? error
                 end = (fault!, rowsDone)
             }
@@ -106,16 +112,15 @@ final class SalvagedPicture: RowSource {
         above = bands.withUnsafeMutableBytes { Array($0[from..<to]) }
     }
 
-    /// Bands like the last one, its last luma row in each row; grey, or nothing where there is alpha, where none came at all.
+    /// Bands like the last one, its last luma row in each row.
     private func fill(_ bands: inout MutableRawSpan) -> Int {
         let rows = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: Int(info.height) - rowsDone)
-        let filler: UInt8 = info.format.hasAlpha ? 0 : 128
         let (side, width, sampleBytes) = (bandRows, Int(info.width), info.format.sample.byteCount)
         let isPlanar = info.format.layout == .planar
         let lumaBytes = isPlanar ? width * sampleBytes : info.rowBytes
-        let luma = above.isEmpty ? [UInt8](repeating: filler, count: lumaBytes) : lastLuma(lumaBytes)
+        let luma = lastLuma(lumaBytes)
         let chromaBytes = isPlanar ? info.byteCount(rows: side) - side * lumaBytes : 0
-        let chroma = above.isEmpty ? [UInt8](repeating: filler, count: chromaBytes) : Array(above.suffix(chromaBytes))
+        let chroma = Array(above.suffix(chromaBytes))
         bands.withUnsafeMutableBytes { target in
             var at = 0
             for first in stride(from: 0, to: rows, by: side) {
@@ -141,31 +146,32 @@ final class SalvagedPicture: RowSource {
 
     /// All rows are out. Throws where too little of them came.
     private func settle() throws(ImageError) {
-        let height = Int(info.height)
-        let known = decoder.damage
+        known = decoder.damage
         fault = fault ?? known.fault
         guard let fault else { return }
+        if known.isEmpty { throw fault }
+        let height = Int(info.height)
         if let standIn {
             records = [DamageRecord(firstRow: 0, rowCount: UInt32(height), .coarse, standIn)]
             return
         }
         let cut = end?.row ?? height
-        var next = 0
-        for record in known.rows.sorted(by: { $0.firstRow < $1.firstRow }) {
+        var (next, frame) = (0, UInt32(0))
+        for record in known.rows.sorted(by: { ($0.frame, $0.firstRow) < ($1.frame, $1.firstRow) }) {
+            if record.frame != frame { (next, frame) = (0, record.frame) }
             let (first, end) = (max(next, Int(record.firstRow)), min(cut, Int(record.firstRow) + Int(record.rowCount)))
             guard first < end else { continue }
             next = end
-            if let last = records.last, last.kind == record.kind, Int(last.firstRow + last.rowCount) == first {
+            if let last = records.last, last.kind == record.kind, last.frame == frame, Int(last.firstRow + last.rowCount) == first {
                 records[records.count - 1].rowCount += UInt32(end - first)
             } else {
-                records.append(DamageRecord(firstRow: UInt32(first), rowCount: UInt32(end - first), record.kind, record.text))
+                records.append(DamageRecord(frame: frame, firstRow: UInt32(first), rowCount: UInt32(end - first), record.kind, record.text))
             }
         }
         if cut < height { records.append(DamageRecord(firstRow: UInt32(cut), rowCount: UInt32(height - cut), .absent, "\(end!.fault)")) }
         let lost = records.filter { $0.kind != .coarse }.reduce(0) { $0 + Int($1.rowCount) }
-        let percent = 100 * (height - lost) / height
-        // A piece of the first row of blocks is no picture; one that was decoded to its end may be.
-        if lost == height && cut < height { throw fault }
+        let all = height * (Int(info.frames) + known.lostFrames)
+        let percent = 100 * (height * Int(info.frames) - lost) / all
         if percent < leastRecovered { throw .damaged("\(fault); only \(percent) % of its rows can be had, and --min-recovered is \(leastRecovered)") }
     }
 
@@ -173,6 +179,10 @@ final class SalvagedPicture: RowSource {
     var account: String? {
         guard let fault else { return nil }
         if let standIn { return "\(fault); \(standIn)" }
+        if known.lostFrames > 0 || info.frames > 1 {
+            let doubtful = Set(records.map(\.frame)).count
+            return "\(fault); \(Int(info.frames) - doubtful) of \(Int(info.frames) + known.lostFrames) frames are whole" + (doubtful > 0 ? ", \(doubtful) behind lost ones concealed" : "")
+        }
         if records.isEmpty { return "\(fault); all rows are whole" }
         var parts: [String] = []
         var next: UInt32 = 0

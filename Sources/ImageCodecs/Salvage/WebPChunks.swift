@@ -11,39 +11,88 @@ enum WebPChunks {
         let type: FourCC
         /// Of its content, as far as it is there.
         let content: Range<Int>
-        let isWhole: Bool
+        /// Bytes that it states and that are not there.
+        let missing: Int
+
+        var isWhole: Bool { missing == 0 }
     }
 
     private static let frameTypes: [FourCC] = [FourCC("VP8 "), FourCC("VP8L"), FourCC("ANMF")]
-    private static let otherTypes: [FourCC] = [FourCC("VP8X"), FourCC("ANIM"), FourCC("ALPH"), FourCC("ICCP"), FourCC("EXIF"), FourCC("XMP ")]
+    private static let otherTypes: [FourCC] = [FourCC("VP8X"), FourCC("ANIM"), FourCC("ALPH")] + metadataTypes.map(\.type)
+    /// With their flags in VP8X.
+    private static let metadataTypes: [(type: FourCC, flag: UInt8)] = [(FourCC("ICCP"), 0x20), (FourCC("EXIF"), 0x08), (FourCC("XMP "), 0x04)]
+    private static let alphaFlag: UInt8 = 0x10, animationFlag: UInt8 = 0x02
 
-    /// A file of what is whole in `file`, and what of it was lost, in words; nil where there is no picture in it. The first lossy or lossless picture
-    /// may be cut; frames of an animation are whole or left out.
-    static func rebuilt(_ file: UnsafeRawBufferPointer, limits: Limits) -> (file: [UInt8], lost: String)? {
+    /// What is whole in a file.
+    struct Rebuilt {
+        var file: [UInt8]
+        /// What was lost, in words; nil for nothing.
+        var lost: String?
+        var lostFrames = 0
+        /// The first frame, of those that are left, that was to be drawn on one that is lost.
+        var firstDoubtfulFrame: Int?
+        /// Alpha is lost: what is to be seen through is not.
+        var isOpaque = false
+    }
+
+    /// A file of what is whole in `file`; nil where there is no picture in it. The first lossy or lossless picture may be cut; frames of an
+    /// animation are whole or left out. Throws where it is over a limit.
+    static func rebuilt(_ file: UnsafeRawBufferPointer, limits: Limits, pool: BufferPool) throws(ImageError) -> Rebuilt? {
         let chunks = walk(file)
-        func first(_ type: FourCC) -> Chunk? { chunks.first { $0.type == type && $0.isWhole } }
-        let canvas = first(FourCC("VP8X"))
+        func first(_ type: FourCC) -> [UInt8]? { chunks.first { $0.type == type && $0.isWhole }.map { Array(file[$0.content]) } }
         let frames = chunks.filter { $0.type == FourCC("ANMF") }
-        if !frames.isEmpty {
-            let whole = frames.filter { $0.isWhole && isWholeFrame(file, $0.content, limits: limits) }
-            guard !whole.isEmpty, UInt64(whole.count) <= limits.frames else { return nil }
-            let head = canvas.map { Array(file[$0.content]) } ?? canvasOf(whole.map { Array(file[$0.content.prefix(12)]) })
-            let animation = first(FourCC("ANIM")).map { Array(file[$0.content]) } ?? [0, 0, 0, 0, 0, 0]
-            var body = chunk(FourCC("VP8X"), head) + chunk(FourCC("ANIM"), animation)
-            for frame in whole { body += chunk(FourCC("ANMF"), Array(file[frame.content])) }
-            return (riff(body), "\(whole.count) of \(frames.count) frames are whole")
-        }
+        return frames.isEmpty ? still(file, chunks, first) : try animation(file, frames, first, limits: limits, pool: pool)
+    }
+
+    private static func still(_ file: UnsafeRawBufferPointer, _ chunks: [Chunk], _ first: (FourCC) -> [UInt8]?) -> Rebuilt? {
         guard let picture = chunks.first(where: { frameTypes.contains($0.type) && hasHeader(file, $0) }) else { return nil }
-        var body: [UInt8] = []
-        // The alpha of a lossy picture needs the flags that say it is there.
-        if let canvas, let alpha = first(FourCC("ALPH")), picture.type == FourCC("VP8 ") {
-            body += chunk(FourCC("VP8X"), Array(file[canvas.content])) + chunk(FourCC("ALPH"), Array(file[alpha.content]))
-        }
         let content = Array(file[picture.content])
-        // A cut one states more than there is, so that libwebp waits for the rest and does not take its end for the picture's.
-        let missing = picture.isWhole ? 0 : 2
-        body += head(picture.type, content.count + missing) + content
-        return (riff(body, missing: missing), "its container is broken")
+        let stated = first(FourCC("VP8X"))
+        let alpha = picture.type == FourCC("VP8 ") ? first(FourCC("ALPH")) : nil
+        let metadata = metadataTypes.compactMap { kind in first(kind.type).map { (kind, $0) } }
+        var body: [UInt8] = []
+        if alpha != nil || !metadata.isEmpty {
+            var head = stated ?? ([0, 0, 0, 0] + sides(picture.type, content))
+            head[0] = metadata.reduce(alpha != nil || picture.type == FourCC("VP8L") ? alphaFlag : 0) { $0 | $1.0.flag }
+            body += chunk(FourCC("VP8X"), head)
+        }
+        // What libwebp looks for stands behind the picture, too; a cut picture is the end.
+        for (kind, bytes) in metadata { body += chunk(kind.type, bytes) }
+        if let alpha { body += chunk(FourCC("ALPH"), alpha) }
+        // libwebp waits for the rest of a cut one, and does not take its end for the picture's.
+        let missing = min(picture.missing, 1 << 30)
+        body += head(picture.type, content.count + missing) + content + (content.count % 2 == 1 && picture.isWhole ? [0] : [])
+        let hadAlpha = chunks.contains { $0.type == FourCC("ALPH") } || (stated.map { $0[0] & alphaFlag != 0 } ?? false)
+        let isOpaque = hadAlpha && alpha == nil && picture.type == FourCC("VP8 ")
+        return Rebuilt(file: riff(body, missing: missing), lost: "its container is broken" + (isOpaque ? "; its alpha is lost" : ""), isOpaque: isOpaque)
+    }
+
+    private static func animation(
+        _ file: UnsafeRawBufferPointer, _ frames: [Chunk], _ first: (FourCC) -> [UInt8]?, limits: Limits, pool: BufferPool
+    ) throws(ImageError) -> Rebuilt? {
+        // What is stated is judged before a frame is decoded.
+        let heads = frames.filter { $0.content.count >= 16 }.map { Array(file[$0.content.prefix(12)]) }
+        guard !heads.isEmpty else { return nil }
+        var head = first(FourCC("VP8X")) ?? canvas(of: heads)
+        try limits.check(.frames, UInt64(frames.count))
+        try limits.check(width: UInt32(number(head, 4) + 1), height: UInt32(number(head, 7) + 1), frames: UInt32(frames.count))
+        var isWhole: [Bool] = []
+        for frame in frames { isWhole.append(frame.isWhole ? try isWholeFrame(file, frame.content, limits: limits, pool: pool) : false) }
+        let count = isWhole.count { $0 }
+        guard count > 0 else { return nil }
+        let metadata = metadataTypes.compactMap { kind in first(kind.type).map { (kind, $0) } }
+        head[0] = metadata.reduce(alphaFlag | animationFlag) { $0 | $1.0.flag }
+        var body = chunk(FourCC("VP8X"), head)
+        for (kind, bytes) in metadata where kind.type == FourCC("ICCP") { body += chunk(kind.type, bytes) }
+        body += chunk(FourCC("ANIM"), first(FourCC("ANIM")) ?? [0, 0, 0, 0, 0, 0])
+        for (frame, isWhole) in zip(frames, isWhole) where isWhole { body += chunk(FourCC("ANMF"), Array(file[frame.content])) }
+        for (kind, bytes) in metadata where kind.type != FourCC("ICCP") { body += chunk(kind.type, bytes) }
+        let lost = frames.count - count
+        // Those behind the last whole one are missed by nobody.
+        let firstLost = isWhole.firstIndex(of: false)
+        return Rebuilt(
+            file: riff(body), lost: lost > 0 ? "frames of its animation are damaged" : nil, lostFrames: lost,
+            firstDoubtfulFrame: firstLost.flatMap { $0 < count ? $0 : nil })
     }
 
     private static func walk(_ file: UnsafeRawBufferPointer) -> [Chunk] {
@@ -56,8 +105,9 @@ enum WebPChunks {
             let isKnown = frameTypes.contains(type) || otherTypes.contains(type)
             let isWhole = size <= file.count - at - 8
             // A cut picture ends the file.
-            if isKnown && (isWhole || type == FourCC("VP8 ") || type == FourCC("VP8L") || type == FourCC("ANMF")) {
-                chunks.append(Chunk(type: type, content: at + 8..<at + 8 + min(size, file.count - at - 8), isWhole: isWhole))
+            let isSound = type != FourCC("VP8X") || size >= 10
+            if isKnown && isSound && (isWhole || type == FourCC("VP8 ") || type == FourCC("VP8L") || type == FourCC("ANMF")) {
+                chunks.append(Chunk(type: type, content: at + 8..<at + 8 + min(size, file.count - at - 8), missing: max(0, size - (file.count - at - 8))))
             }
             if isWhole && (isKnown || isName(type)) {
                 at += 8 + size + size % 2
@@ -89,30 +139,45 @@ enum WebPChunks {
     }
 
     /// Whether libwebp decodes all of a frame: 16 bytes about it, perhaps its alpha, its picture.
-    private static func isWholeFrame(_ file: UnsafeRawBufferPointer, _ content: Range<Int>, limits: Limits) -> Bool {
+    private static func isWholeFrame(_ file: UnsafeRawBufferPointer, _ content: Range<Int>, limits: Limits, pool: BufferPool) throws(ImageError) -> Bool {
         guard content.count > 24 else { return false }
-        let inner = content.lowerBound + 16..<content.upperBound
-        let hasAlpha = FourCC(code: file.loadUnaligned(fromByteOffset: inner.lowerBound, as: UInt32.self)) == FourCC("ALPH")
+        try pool.deadline.check()
+        let inner = Array(file[content.lowerBound + 16..<content.upperBound])
+        let head = Array(file[content.prefix(12)])
+        let (width, height) = (number(head, 6) + 1, number(head, 9) + 1)
+        try limits.check(width: UInt32(width), height: UInt32(height))
+        // libwebp holds a lossless picture once more.
+        try pool.check(bytes: UInt64(width) * UInt64(height) * 8)
         // Without a container libwebp takes a bare picture; alpha wants one.
-        let sides = (width: number(file, content.lowerBound + 6), height: number(file, content.lowerBound + 9))
-        guard (try? limits.check(width: UInt32(sides.width + 1), height: UInt32(sides.height + 1))) != nil else { return false }
-        let body = hasAlpha ? chunk(FourCC("VP8X"), [0x10, 0, 0, 0] + bytes24(sides.width) + bytes24(sides.height)) + Array(file[inner]) : Array(file[inner])
-        let still = riff(body)
-        var width: Int32 = 0, height: Int32 = 0
-        let pixels = still.withUnsafeBufferPointer { WebPDecodeRGBA($0.baseAddress, $0.count, &width, &height) }
-        defer { WebPFree(pixels) }
-        return pixels != nil && Int(width) == sides.width + 1 && Int(height) == sides.height + 1
+        let still = riff(inner.starts(with: FourCC("ALPH").bytes) ? chunk(FourCC("VP8X"), [alphaFlag, 0, 0, 0] + head[6..<12]) + inner : inner)
+        let pixels = try pool.lease(width * height * 4)
+        let size = pixels.count
+        var features = WebPBitstreamFeatures()
+        return still.withUnsafeBufferPointer { still in
+            guard WebPGetFeatures(still.baseAddress, still.count, &features) == VP8_STATUS_OK, Int(features.width) == width, Int(features.height) == height
+            else { return false }
+            return WebPDecodeRGBAInto(still.baseAddress, still.count, pixels.start.assumingMemoryBound(to: UInt8.self), size, Int32(width * 4)) != nil
+        }
     }
 
-    private static func number(_ file: UnsafeRawBufferPointer, _ at: Int) -> Int { Int(file[at]) | Int(file[at + 1]) << 8 | Int(file[at + 2]) << 16 }
+    private static func number(_ bytes: [UInt8], _ at: Int) -> Int { Int(bytes[at]) | Int(bytes[at + 1]) << 8 | Int(bytes[at + 2]) << 16 }
     private static func bytes24(_ number: Int) -> [UInt8] { [UInt8(number & 255), UInt8(number >> 8 & 255), UInt8(number >> 16 & 255)] }
 
+    /// Width and height of a picture, each less 1, as VP8X has them.
+    private static func sides(_ type: FourCC, _ content: [UInt8]) -> [UInt8] {
+        if type == FourCC("VP8L") {
+            let bits = (0..<4).reduce(0) { $0 | Int(content[1 + $1]) << (8 * $1) }
+            return bytes24(bits & 0x3fff) + bytes24(bits >> 14 & 0x3fff)
+        }
+        func side(_ at: Int) -> Int { (Int(content[at]) | Int(content[at + 1]) << 8) & 0x3fff }
+        return bytes24(max(1, side(6)) - 1) + bytes24(max(1, side(8)) - 1)
+    }
+
     /// VP8X of an animation that has lost its own: as large as its frames reach.
-    private static func canvasOf(_ frames: [[UInt8]]) -> [UInt8] {
-        func number(_ frame: [UInt8], _ at: Int) -> Int { Int(frame[at]) | Int(frame[at + 1]) << 8 | Int(frame[at + 2]) << 16 }
+    private static func canvas(of frames: [[UInt8]]) -> [UInt8] {
         let width = frames.map { 2 * number($0, 0) + number($0, 6) }.max()!
         let height = frames.map { 2 * number($0, 3) + number($0, 9) }.max()!
-        return [0x12, 0, 0, 0] + bytes24(width) + bytes24(height)
+        return [0, 0, 0, 0] + bytes24(min(width, 0xffffff)) + bytes24(min(height, 0xffffff))
     }
 
     private static func head(_ type: FourCC, _ size: Int) -> [UInt8] { type.bytes + (0..<4).map { UInt8(size >> (8 * $0) & 255) } }

@@ -15,6 +15,7 @@ public final class WebPDecoder: RowSource, StatefulDecoder {
     var state = DecodingState.idle
     /// Of a file that is salvaged: what was wrong with its container, or where it ended.
     private var containerFault: ImageError?
+    private var rebuilt: WebPChunks.Rebuilt?
     /// Rows of the frame that are decoded, from the first on.
     private var readyRows = 0
 
@@ -32,7 +33,7 @@ public final class WebPDecoder: RowSource, StatefulDecoder {
     /// Reads the whole WebP in `source`, and its header.
     func open(_ source: ByteSource) throws(ImageError) -> WebPDecoder {
         release()
-        (state, containerFault) = (.idle, nil)
+        (state, containerFault, rebuilt) = (.idle, nil, nil)
         try watched { () throws(ImageError) in
             let file = try readFile(source)
             try describe(file)
@@ -104,22 +105,24 @@ public final class WebPDecoder: RowSource, StatefulDecoder {
     /// The file; one that is salvaged, as far as it is there, made anew where its container is broken.
     private func readFile(_ source: ByteSource) throws(ImageError) -> HeldBuffer {
         guard options.salvages else { return try Self.readFile(source, pool: pool) }
-        let (file, fault) = try Self.readAll(source, limits: options.limits, pool: pool)
+        let (file, fault) = try Self.readAll(source, pool: pool)
         containerFault = fault
         let bytes = UnsafeRawBufferPointer(start: file.start, count: file.count)
-        if fault == nil && Self.isWhole(bytes) { return file }
-        // Of a still picture that is cut, libwebp shows the rows that came.
         var features = WebPBitstreamFeatures()
         let status = WebPGetFeatures(file.start.assumingMemoryBound(to: UInt8.self), file.count, &features)
-        if fault != nil && status == VP8_STATUS_OK && features.has_animation == 0 { return file }
-        guard let (rebuilt, lost) = WebPChunks.rebuilt(bytes, limits: options.limits) else {
+        let isAnimated = status == VP8_STATUS_OK && features.has_animation != 0
+        // Of an animation each frame is looked at.
+        if fault == nil && !isAnimated && Self.isWhole(bytes) { return file }
+        guard let rebuilt = try WebPChunks.rebuilt(bytes, limits: options.limits, pool: pool) else {
             // Its first rows may come for all that.
             containerFault = containerFault ?? .damaged("corrupt WebP data")
             return file
         }
-        if containerFault == nil { containerFault = .damaged(lost) }
-        let copy = HeldBuffer(try pool.lease(rebuilt.count))
-        rebuilt.withUnsafeBytes { copy.start.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        if isAnimated && fault == nil && rebuilt.lost == nil && Self.isWhole(bytes) { return file }
+        containerFault = containerFault ?? .damaged(rebuilt.lost ?? "its container is broken")
+        self.rebuilt = rebuilt
+        let copy = HeldBuffer(try pool.lease(rebuilt.file.count))
+        rebuilt.file.withUnsafeBytes { copy.start.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
         return copy
     }
 
@@ -131,15 +134,15 @@ public final class WebPDecoder: RowSource, StatefulDecoder {
         return true
     }
 
-    /// All bytes up to the end that the RIFF header states, or to that of the input, which is the fault then.
-    private static func readAll(_ source: ByteSource, limits: Limits, pool: BufferPool) throws(ImageError) -> (HeldBuffer, ImageError?) {
+    /// All bytes of the input, and what is wrong with how many the RIFF header states.
+    private static func readAll(_ source: ByteSource, pool: BufferPool) throws(ImageError) -> (HeldBuffer, ImageError?) {
         try source.prefetch(12)
-        let stated = Int(UInt32(littleEndian: source.waiting.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self))) + 8
+        let stated = UInt64(UInt32(littleEndian: source.waiting.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self))) + 8
         var file = HeldBuffer(try pool.lease(1 << 20))
         var done = 0
-        while done < stated {
+        while true {
             if source.waitingCount == 0, try source.refill() == 0 { break }
-            let count = min(source.waitingCount, stated - done)
+            let count = source.waitingCount
             if done + count > file.count {
                 let larger = HeldBuffer(try pool.lease(max(2 * file.count, done + count)))
                 larger.start.copyMemory(from: file.start, byteCount: done)
@@ -149,13 +152,21 @@ public final class WebPDecoder: RowSource, StatefulDecoder {
             source.skip(count)
             done += count
         }
-        let exact = HeldBuffer(try pool.lease(max(12, done)))
+        let exact = HeldBuffer(try pool.lease(done))
         exact.start.copyMemory(from: file.start, byteCount: done)
-        return (exact, done < stated ? .truncated(atByte: source.positionBytes) : nil)
+        return (exact, UInt64(done) < stated ? .truncated(atByte: source.positionBytes) : nil)
     }
 
-    /// What is wrong with the container, and what rows do not come a reader sees.
-    var damage: (fault: ImageError?, rows: [DamageRecord]) { (containerFault, []) }
+    /// What is wrong with the container; what rows do not come, a reader sees.
+    var damage: KnownDamage {
+        var known = KnownDamage(fault: containerFault, lostFrames: rebuilt?.lostFrames ?? 0)
+        guard let containerFault else { return known }
+        if let first = rebuilt?.firstDoubtfulFrame {
+            known.rows = (UInt32(first)..<info.frames).map { DamageRecord(frame: $0, firstRow: 0, rowCount: info.height, .concealed, "drawn on a frame that is lost") }
+        }
+        if rebuilt?.isOpaque ?? false { known.rows.append(DamageRecord(firstRow: 0, rowCount: info.height, .concealed, "\(containerFault)")) }
+        return known
+    }
 
     /// The bytes that the RIFF header states, which must all be there. Grows with what really comes.
     private static func readFile(_ source: ByteSource, pool: BufferPool) throws(ImageError) -> HeldBuffer {

@@ -64,6 +64,8 @@ final class WebPStill {
             switch status {
             case VP8_STATUS_OK: return height
             case VP8_STATUS_SUSPENDED where shown < fileBytes: continue
+            // What the last piece has brought.
+            case VP8_STATUS_SUSPENDED where WebPIDecGetRGB(decoder, &last, nil, nil, nil) != nil && last > rows && last < height: return Int(last)
             default: throw WebPDecoder.error(status)
             }
         }
