@@ -2,6 +2,7 @@
 # make demo       sets up, builds, and runs the pipeline on a photograph
 # make check      sets up, builds, and runs the tests
 # make check-all  the same, and the tests that take minutes
+# make fuzz       libFuzzer over what reads strangers' bytes, SECONDS=60 for each target
 # make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean
@@ -54,6 +55,11 @@ check:
 check-all: check
 	scripts/check-all
 
+fuzz:
+	scripts/install-packages build test
+	$(MAKE) bin
+	scripts/fuzz $(or $(SECONDS),60)
+
 # From PyPI: pyvips with the libvips that it was built with, Pillow, and fast_image_resize as cykooz.resizer.
 bench:
 	scripts/install-packages build bench
@@ -73,4 +79,4 @@ install: bin
 clean:
 	rm -rf .build .build-static .build-zlib bin
 
-.PHONY: all bin demo check check-all bench install clean
+.PHONY: all bin demo check check-all fuzz bench install clean

@@ -8,6 +8,9 @@ let strict = Context.environment["IMG_WERROR"] != nil
 // For systems that have no ISA-L: zlib inflates and deflates.
 let zlibOnly = Context.environment["IMG_ZLIB"] != nil
 
+// scripts/fuzz sets it: the targets of libFuzzer, as a library.
+let fuzzes = Context.environment["IMG_FUZZ_TARGETS"] != nil
+
 let swift: [SwiftSetting] =
     [.enableExperimentalFeature("Lifetimes")] + (strict ? [.treatAllWarnings(as: .error)] : [])
 let c: [CSetting] =
@@ -77,3 +80,9 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+if fuzzes {
+    package.products.append(.library(name: "FuzzTargets", type: .static, targets: ["FuzzTargets"]))
+    package.targets.append(
+        .target(name: "FuzzTargets", dependencies: ["FilterSupport", "ImageCodecs", "ImageMetadata"], path: "Tests/Fuzz", swiftSettings: swift))
+}

@@ -365,6 +365,10 @@ static int lacks_scans(const struct jpeg_decompress_struct *jpeg) {
 imgpipe_code imgpipe_jpeg_start(imgpipe_jpeg_decoder *self, int color_space, int planes) {
     if (self->failure) return self->failure;
     struct jpeg_decompress_struct *jpeg = &self->jpeg;
+    /* libjpeg writes the fields of a second frame over those of the first before it refuses it. */
+    const JDIMENSION width = jpeg->image_width, height = jpeg->image_height;
+    const int components = jpeg->num_components, precision = jpeg->data_precision;
+    const boolean is_progressive = jpeg->progressive_mode, is_arithmetic = jpeg->arith_code;
     if (self->salvages) {
         self->row_count = jpeg->total_iMCU_rows;
         self->rows = calloc(self->row_count ? self->row_count : 1, 1);
@@ -381,6 +385,12 @@ imgpipe_code imgpipe_jpeg_start(imgpipe_jpeg_decoder *self, int color_space, int
         }
         self->failure = IMGPIPE_OK;
         self->has_ended = self->is_cut = 1;
+        jpeg->image_width = width;
+        jpeg->image_height = height;
+        jpeg->num_components = components;
+        jpeg->data_precision = precision;
+        jpeg->progressive_mode = is_progressive;
+        jpeg->arith_code = is_arithmetic;
         jpeg->unread_marker = EOI;
         if (jpeg->input_scan_number == 0) self->damage.is_empty = 1;
     }

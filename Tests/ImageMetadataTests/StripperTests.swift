@@ -62,6 +62,21 @@ import Testing
         #expect(try stripped(sound, bare()).bytes == sound)
     }
 
+    /// Found by scripts/fuzz: what belonged to such a chunk was taken for data that no decoder reads.
+    @Test(arguments: ["acTL", "fcTL", "fdAT"])
+    func aChunkOfAnAnimationOfAWrongChecksumIsDamage(_ broken: String) throws {
+        var chunks = [("acTL", chunk("acTL", [0, 0, 0, 2, 0, 0, 0, 0])), ("fcTL", chunk("fcTL", Array(repeating: 0, count: 26))), ("fdAT", chunk("fdAT", [0, 0, 0, 1, 5]))]
+        let at = chunks.firstIndex { $0.0 == broken }!
+        chunks[at].1[chunks[at].1.count - 1] ^= 1
+        let file = png(), end = file.suffix(12)
+        do {
+            _ = try stripped(Array(png(chunks[0].1).dropLast(12)) + chunks[1].1 + chunks[2].1 + Array(end), bare())
+            Issue.record("a wrong checksum of \(broken) passed")
+        } catch {
+            #expect((error as? ImageError)?.status == .data, "\(error)")
+        }
+    }
+
     @Test func aSmallChunkOfAWrongChecksumGoes() throws {
         var gamma = chunk("gAMA", [0, 0, 0xb1, 0x8f])
         gamma[11] ^= 1
@@ -104,6 +119,16 @@ import Testing
     // MARK: JPEG
 
     private static let frame: [UInt8] = [8, 0, 8, 0, 8, 1, 1, 0x11, 0]
+
+    /// Found by scripts/fuzz: the frame behind it was taken for the first.
+    @Test func aFrameOfNoComponentIsDamage() throws {
+        do {
+            _ = try stripped(jpeg([(0xc0, [8, 0, 8, 0, 8, 0])]), bare())
+            Issue.record("it passed")
+        } catch {
+            #expect((error as? ImageError)?.status == .data, "\(error)")
+        }
+    }
 
     private func jpeg(_ segments: [(UInt8, [UInt8])] = [], behind: [(UInt8, [UInt8])] = []) -> [UInt8] {
         [0xff, 0xd8] + segments.flatMap { JPEGSegment.bytes($0.0, $0.1) } + JPEGSegment.bytes(0xc0, Self.frame)

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -182,7 +183,21 @@ def check_faults(results, folder):
     wrong[8 + 8 + 13] ^= 1
     status, text, kinds = said("ihdr.png", wrong)
     results.check(status == 0 and "IHDR: CRC error" in text and kinds == {"concealed"}, f"a wrong head: {status} {text}")
+    # Found by scripts/fuzz: a stream that is too short and has a wrong checksum; the fields of a second frame.
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    width, height = struct.unpack(">2I", plain[16:24])
+    packed = bytearray(zlib.compress(bytes((3 * width + 1) * (height // 2))))
+    packed[-1] ^= 1
+    status, text, kinds = said("short.png", plain[:33] + chunk(b"IDAT", bytes(packed)) + chunk(b"IEND", b""))
+    results.check(status == 0 and kinds == {"concealed", "absent"}, f"half a stream with a wrong checksum: {status} {text}")
     progressive = open(os.path.join(folder, "progressive.jpg"), "rb").read()
+    frame = progressive.index(b"\xff\xc2")
+    second = bytearray(progressive[frame:frame + 19])
+    second[5:9] = struct.pack(">2H", 9000, 9000)
+    place = progressive.index(b"\xff\xc4", progressive.index(b"\xff\xda") + 14)
+    status, text, kinds = said("two.jpg", progressive[:place] + second + progressive[place:])
+    results.check(status == 0 and "two SOF" in text and kinds == {"coarse"}, f"a second frame: {status} {text}")
     scans = [match.start() for match in re.finditer(b"\xff\xda", progressive)]
     status, text, kinds = said("nothing.jpg", progressive[:scans[0] + 14])
     results.check(status == 65, f"a JPEG of no scan: {status} {text}")

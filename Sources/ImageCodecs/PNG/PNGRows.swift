@@ -174,6 +174,8 @@ final class PNGRows {
 
     /// As many bytes as the input at hand gives, at least none; moves on to the next IDAT.
     private func inflateSome(to target: UnsafeMutablePointer<UInt8>, byteCount: Int) throws(ImageError) -> Int {
+        // Behind a wrong checksum ISA-L would go on with what is no stream.
+        if hasStreamEnded { return 0 }
         let source = source!
         if chunkLeft > 0 { try fetch() }
         let input = source.waitingStart.assumingMemoryBound(to: UInt8.self)

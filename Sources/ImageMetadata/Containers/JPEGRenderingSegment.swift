@@ -14,8 +14,8 @@ enum JPEGRenderingSegment {
             return at == payload.count && at > 0
         }
         switch code {
-        // Frames: 6 bytes, 3 for each component.
-        case 0xc0...0xc3, 0xc5...0xc7, 0xc9...0xcb, 0xcd...0xcf: return payload.count >= 6 && payload.count == 6 + 3 * byte(5)
+        // Frames: 6 bytes, 3 for each component, of which there is one.
+        case 0xc0...0xc3, 0xc5...0xc7, 0xc9...0xcb, 0xcd...0xcf: return payload.count >= 9 && payload.count == 6 + 3 * byte(5)
         // Huffman tables: class and place, how many codes there are of each of 16 lengths, their values.
         case 0xc4:
             return isFilled { at in

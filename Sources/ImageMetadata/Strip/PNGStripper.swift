@@ -22,6 +22,7 @@ final class PNGStripper {
     ]
 
     /// Those of which there may be more than one.
+    private static let animationChunks: Set = [FourCC("acTL"), FourCC("fcTL"), FourCC("fdAT")]
     private static let repeatedChunks: Set = [FourCC("IDAT"), FourCC("fcTL"), FourCC("fdAT")]
 
     static func isRendering(_ type: FourCC) -> Bool { renderingChunks[type] != nil }
@@ -77,8 +78,8 @@ final class PNGStripper {
             default: break
             }
             seen.insert(type)
-            // A small chunk whose checksum is wrong is passed over by decoders; of pixels it is damage.
-            if type.isCritical || type == FourCC("fdAT") { return try copy(type, length, isCritical: true) }
+            // A small chunk whose checksum is wrong is passed over by decoders; of pixels, and of the animation that these are of, it is damage.
+            if type.isCritical || Self.animationChunks.contains(type) { return try copy(type, length, isCritical: true) }
             return try edit(type, length, type.letters, keepsAll: false) { (type, $0) }
         }
         // Decoders take as many colours as indices can name, and none for grey.
