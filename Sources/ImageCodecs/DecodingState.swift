@@ -87,9 +87,13 @@ struct KnownDamage {
 protocol StatefulDecoder: RowSource {
     var state: DecodingState { get set }
     var damage: KnownDamage { get }
+    /// Of the rows that were read, how many from the first on are not cut; a larger number while none is.
+    var uncutRows: Int { get }
 }
 
 extension StatefulDecoder {
+    var uncutRows: Int { .max }
+
     /// Leaves the decoder damaged where `body` throws.
     func watched<Result>(_ body: () throws(ImageError) -> Result) throws(ImageError) -> Result {
         do throws(ImageError) {

@@ -192,6 +192,11 @@ public final class JPEGDecoder: RowSource, StatefulDecoder {
         if options.orientation != .ignore { info.setOrientation(from: metadata) }
     }
 
+    var uncutRows: Int {
+        let damage = imgpipe_jpeg_damage_of(jpeg)
+        return damage.first_missing < damage.row_count ? Int(damage.first_missing) * Int(damage.row_height) : .max
+    }
+
     var damage: KnownDamage {
         let damage = imgpipe_jpeg_damage_of(jpeg)
         guard let fault, let rows = damage.rows else { return KnownDamage() }

@@ -88,7 +88,8 @@ final class SalvagedPicture: RowSource {
             do throws(ImageError) {
                 let rows = try decoder.read(into: &bands)
                 rowsDone += rows
-                keepLast(&bands, rows)
+                keepLast(&bands, min(rows, decoder.uncutRows - (rowsDone - rows)))
+                if rowsDone > decoder.uncutRows { patch(&bands, rows) }
                 return rows
             } catch {
                 // Of nothing no picture is made.
@@ -110,6 +111,36 @@ final class SalvagedPicture: RowSource {
         let last = (rows - 1) / bandRows * bandRows
         let (from, to) = (info.byteCount(rows: last), info.byteCount(rows: rows))
         above = bands.withUnsafeMutableBytes { Array($0[from..<to]) }
+    }
+
+    /// Of a row of blocks that is cut, what did not come, which the decoder leaves grey at the right, is filled from above too.
+    private func patch(_ bands: inout MutableRawSpan, _ rows: Int) {
+        guard !above.isEmpty, info.format.sample == .uint8, rows > 0 else { return }
+        let isPlanar = info.format.layout == .planar
+        let (side, lumaBytes) = (bandRows, isPlanar ? Int(info.width) : info.rowBytes)
+        let luma = lastLuma(lumaBytes), chroma = isPlanar ? Array(above.suffix(info.byteCount(rows: side) - side * lumaBytes)) : []
+        func fill(_ row: Slice<UnsafeMutableRawBufferPointer>, from above: ArraySlice<UInt8>) {
+            var at = row.count - 1
+            while at >= 0, row[row.startIndex + at] == 128 {
+                row.base[row.startIndex + at] = above[above.startIndex + at]
+                at -= 1
+            }
+        }
+        bands.withUnsafeMutableBytes { target in
+            var at = 0
+            for first in stride(from: 0, to: rows, by: side) {
+                for row in first..<min(first + side, rows) {
+                    if rowsDone - rows + row >= decoder.uncutRows { fill(target[at..<at + lumaBytes], from: luma[...]) }
+                    at += lumaBytes
+                }
+                for half in [0, chroma.count / 2] where isPlanar {
+                    if rowsDone - rows + first >= decoder.uncutRows {
+                        fill(target[at + half..<at + half + chroma.count / 2], from: chroma[half..<half + chroma.count / 2])
+                    }
+                }
+                at += chroma.count
+            }
+        }
     }
 
     /// Bands like the last one, its last luma row in each row.
