@@ -27,7 +27,7 @@ final class CodecOutput {
         }
     }
 
-    var isInTime: Bool { (try? deadline?.check()) != nil || deadline == nil }
+    var isInTime: Bool { !(deadline?.isOver ?? false) }
 
     /// The error behind a code that is not OK.
     func error(_ code: imgpipe_code, _ message: UnsafePointer<CChar>) -> ImageError {

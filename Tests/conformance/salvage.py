@@ -24,7 +24,6 @@ from pixelstream import pictures
 KINDS = {1: "absent", 2: "coarse", 3: "concealed"}
 
 
-
 def decoded(path, *options):
     """Status, messages, and the picture of the stream, if one is whole."""
     run = subprocess.run(["imgdecode", *options, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=60)

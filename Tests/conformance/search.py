@@ -191,7 +191,7 @@ def main():
         if is_long:
             check_wallpapers(results, folder)
             for name in wallpapers(folder, "400>"):
-                # Which chroma is smaller for PSNR is a guess, and in five of these a wrong one (docs/search.md).
+                # Which chroma is smaller for PSNR is a guess, and in five of these a wrong one.
                 check_all_qualities(results, name, folder, colors=False)
         check_text(results, folder)
         check_unreachable(results, names[0], folder)

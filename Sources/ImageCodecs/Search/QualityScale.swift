@@ -4,7 +4,6 @@ import ImageCore
 /// What a quality of a format does to a picture: the logarithm of the finest step that its quantiser takes, with which errors go by a power,
 /// and so bytes. The numbers are medians over five of Kodak's pictures and a dozen wallpapers.
 struct QualityScale {
-    private let format: EncodedFormat
     /// -log of the step at qualities 0...101; rises.
     private let positions: [Double]
     /// How much of a metric a position is worth, and its value at quality 50.
@@ -12,7 +11,6 @@ struct QualityScale {
     private let middle: (ssim: Double, psnr: Double, ssimulacra2: Double, bitsPerPixel: Double)
 
     init(_ format: EncodedFormat) {
-        self.format = format
         positions = (0...101).map { -Glibc.log(format == .webp ? Self.webpStep($0) : Self.jpegStep($0)) }
         if format == .webp {
             (worth, middle) = ((1.15, 4.2, 0.9, 0.85), (0.95, 33.8, 59, 0.58))

@@ -136,16 +136,17 @@ public final class QualitySearch {
         guard options.format == .jpeg, stored.info.format.model == .rgb else { return try search(stored, nil, from: start(stored, first)) }
         if let chosen = options.subsampling { return try search(stored, chosen, from: start(stored, first)) }
         let least = floors.first { $0.metric == .ssim }?.least
-        let halved = try HalvedChroma(of: Converter(stored.rows(), to: PixelFormat(.rgb, sample: stored.info.format.sample), pool: pool), pool: pool)
+        // Other goals have no use for it.
+        let halved = floors.contains { $0.metric != .ssimulacra2 } ? try HalvedChroma(of: stored.rows(), pool: pool) : nil
         // Chroma of half the size is enough only where it is as good as luma has to be: red text smears though luma does not.
-        let mayHalve = halved.similarity?.allSatisfy { $0 >= least ?? -1 } ?? true
-        if !mayHalve { reject(halved.similarity!.min()!) }
+        let mayHalve = halved?.similarity?.allSatisfy { $0 >= least ?? -1 } ?? true
+        if !mayHalve { reject(halved!.similarity!.min()!) }
         // Luma is the same in both; what sees colours too has to be asked.
         if floors.count == 1, let least {
             let start = start(stored, first)
             return mayHalve ? try cleanSearch(stored, least, from: start) : try search(stored, .s444, from: start)
         }
-        if !mayHalve || isBeyond(halved) { return try search(stored, .s444, from: first) }
+        if !mayHalve || halved.map(isBeyond) ?? false { return try search(stored, .s444, from: first) }
         let half = if let least { try cleanSearch(stored, least, from: first) } else { try search(stored, .s420, from: first, pausesAfter: Self.mostEncodes - 3) }
         guard let half else { return try search(stored, .s444, from: first) }
         if half.tried.subsampling == .s444 { return half }

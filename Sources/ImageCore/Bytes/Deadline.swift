@@ -32,9 +32,12 @@ public final class Deadline: Sendable {
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
+    /// Whether it has come.
+    package var isOver: Bool { isSet && Self.now >= nanoseconds }
+
     /// Throws `outOfTime` where it has come.
     public func check() throws(ImageError) {
-        if isSet && Self.now >= nanoseconds { throw error }
+        if isOver { throw error }
     }
 
     package var error: ImageError { .outOfTime(seconds: seconds ?? 0) }

@@ -12,7 +12,7 @@ public struct HalvedChroma {
         let info = picture.info
         let (width, height) = (Int(info.width), Int(info.height))
         precondition(info.format == PixelFormat(.rgb, sample: info.format.sample))
-        let planes = try ChromaPlane.weights.map { (weights) throws(ImageError) in try ChromaPlane(weights, width: width, height: height, pool: pool) }
+        let planes = try JFIFChroma.weights.map { (weights) throws(ImageError) in try ChromaPlane(weights, width: width, height: height, pool: pool) }
         let band = try pool.lease(info.bandBufferBytes)
         guard try picture.nextFrame() != nil else { throw .damaged("a picture without a frame") }
         var done = 0
@@ -41,11 +41,15 @@ public struct HalvedChroma {
     }
 }
 
+/// JFIF's Cb and Cr, not rounded.
+enum JFIFChroma {
+    /// Of red, green and blue.
+    static let weights: [[Float]] = [[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+    static let offset: Float = 128
+}
+
 /// Cb or Cr, halved and doubled.
 private final class ChromaPlane {
-    /// JFIF's, of red, green and blue; 128 is added.
-    static let weights: [[Float]] = [[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
-
     private let weights: [Float]
     private let width: Int
     private let height: Int
@@ -78,9 +82,7 @@ private final class ChromaPlane {
     private var halfWidth: Int { (width + 1) / 2 }
 
     func add<Sample: BinaryInteger>(_ samples: UnsafePointer<Sample>, unit: Float) {
-        let target = whole[rowsSeen % 4]
-        let (r, g, b) = (weights[0] * unit, weights[1] * unit, weights[2] * unit)
-        for i in 0..<width { target[i] = Float(samples[3 * i]) * r + Float(samples[3 * i + 1]) * g + Float(samples[3 * i + 2]) * b + 128 }
+        weigh(samples, width, by: weights, offset: JFIFChroma.offset, unit: unit, to: whole[rowsSeen % 4])
         rowsSeen += 1
         if rowsSeen % 2 == 0 || rowsSeen == height { halve((rowsSeen - 1) / 2) }
     }

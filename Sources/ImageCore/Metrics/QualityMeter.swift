@@ -129,7 +129,7 @@ final class FrameMeter {
             switch (planes, info.format.model) {
             case (.channels, .gray): [([1], 0)]
             case (.channels, _): [([1, 0, 0], 0), ([0, 1, 0], 0), ([0, 0, 1], 0)]
-            case (.chroma, .rgb): [([-0.168736, -0.331264, 0.5], 128), ([0.5, -0.418688, -0.081312], 128)]
+            case (.chroma, .rgb): JFIFChroma.weights.map { ($0, JFIFChroma.offset) }
             default: []
             }
         if !terms.isEmpty { try need(StructuralSimilarity.windowSide, .ssim) }
@@ -170,15 +170,7 @@ final class FrameMeter {
     private func add<Sample: BinaryInteger>(
         _ a: UnsafePointer<Sample>, _ b: UnsafePointer<Sample>, weights: [Float], offset: Float, unit: Float, to filter: some LumaPairs
     ) {
-        for (row, samples) in [a, b].enumerated() {
-            let target = lumaRows[row]
-            if weights.count == 1 {
-                for i in 0..<width { target[i] = Float(samples[i]) * unit }
-            } else {
-                let (r, g, b) = (weights[0] * unit, weights[1] * unit, weights[2] * unit)
-                for i in 0..<width { target[i] = Float(samples[3 * i]) * r + Float(samples[3 * i + 1]) * g + Float(samples[3 * i + 2]) * b + offset }
-            }
-        }
+        for (row, samples) in [a, b].enumerated() { weigh(samples, width, by: weights, offset: offset, unit: unit, to: lumaRows[row]) }
         filter.add(lumaRows[0], lumaRows[1])
     }
 
@@ -200,4 +192,16 @@ final class FrameMeter {
         }
         return result
     }
+}
+
+/// A row of a plane out of a row of packed grey or RGB: the samples, each `unit` of 0...255, times their weights, and `offset`.
+func weigh<Sample: BinaryInteger>(
+    _ samples: UnsafePointer<Sample>, _ width: Int, by weights: [Float], offset: Float, unit: Float, to target: UnsafeMutablePointer<Float>
+) {
+    guard weights.count > 1 else {
+        for i in 0..<width { target[i] = Float(samples[i]) * unit }
+        return
+    }
+    let (r, g, b) = (weights[0] * unit, weights[1] * unit, weights[2] * unit)
+    for i in 0..<width { target[i] = Float(samples[3 * i]) * r + Float(samples[3 * i + 1]) * g + Float(samples[3 * i + 2]) * b + offset }
 }
