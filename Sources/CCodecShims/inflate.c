@@ -34,7 +34,8 @@ imgpipe_inflate_result imgpipe_inflate(
     state->next_out = output;
     state->avail_out = output_count;
     int code = isal_inflate(state);
-    *taken = input_count - state->avail_in;
+    /* At the end of the stream it gives back what it holds and does not need, which may have come with a call before. */
+    *taken = state->avail_in < input_count ? input_count - state->avail_in : 0;
     *given = output_count - state->avail_out;
     if (code == ISAL_INCORRECT_CHECKSUM) return IMGPIPE_INFLATE_CHECKSUM;
     if (code < 0) return IMGPIPE_INFLATE_DAMAGED;

@@ -106,5 +106,35 @@ enum Fuzz {
         _ = Console.printable(bytes)
         let template = try? OutputTemplate(FilePath(bytes.filter { $0 != 0 }))
         _ = template?.path(name: bytes.filter { $0 != 0 }, number: 7, info: ImageInfo(width: 3, height: 2, format: .rgb))
+        options(bytes.split(separator: 0).map { Array($0) })
+    }
+
+    private enum Choice: String, CaseIterable { case one, other }
+
+    /// One option of each kind, with and without a short name.
+    private static let declaration = CommandDeclaration(
+        "fuzz", operands: "[FILE]...", count: 0...3, summary: "", discussion: "",
+        options: [
+            .flag("flag", short: "f", ""), .value("size", short: "s", "geometry", ""), .value("region", "region", ""), .value("color", "color", default: "white", ""),
+            .choice("choice", short: "c", "name", Choice.self, default: .one, ""), .number("number", short: "n", in: -3...300, default: 8, ""),
+            .number("alone", in: 2...256, alone: 256, ""), .value("list", "list", ""),
+        ])
+
+    private static func options(_ words: [[UInt8]]) {
+        for word in words where RawArguments.bytes(RawArguments.escaped(word)) != word { fatalError("a word that is another now") }
+        do throws(ImageError) {
+            let given = try GivenOptions(declaration, words.map(RawArguments.escaped))
+            if let text = given.text("size") { _ = try? Geometry(argument: text, of: "size") }
+            _ = try? given.value("region", Region.init)
+            _ = try? given.value("color", Color.init)
+            _ = try? given.choice("choice", Choice.self)
+            _ = try? given.number("number")
+            _ = try? given.number("alone")
+            _ = try? given.limits()
+            _ = (given.flag("flag"), given.texts("list"), given.operands.map { FilePath(argument: $0) })
+            try given.checkOperandCount()
+        } catch {
+            _ = Console.printable(Array(error.description.utf8))
+        }
     }
 }

@@ -9,12 +9,15 @@ import subprocess
 import sys
 
 MOST_BYTES = 16 << 10
-TEXTS = ["800", "800x", "x600", "800x600", "50%", "800x600>", "1x1!", "800^", "%d/%n.jpg", "%04i-%wx%h.webp", "%%", "out/%f", "12.5%x3", "0", "-1", "99999999999x1"]
+TEXTS = ["800", "800x", "x600", "800x600", "50%", "800x600>", "1x1!", "800^", "%d/%n.jpg", "%04i-%wx%h.webp", "%%", "out/%f", "12.5%x3", "0", "-1", "99999999999x1",
+         "--size=800x600>\0a.jpg", "-s50%\0-fn\x001\0--\0-x", "--region\x0010x20+3+4\0--color=#abc", "--choice=other\0--alone\x008\0--max-pixels\x0010M",
+         "--timeout\x000.5\0--number=-3", "-fc\0one\0--help"]
 
 
 def pictures(sources):
     for source in sources:
-        for folder, _, names in os.walk(source):
+        for folder, folders, names in os.walk(source):
+            folders.sort()
             for name in sorted(names):
                 path = os.path.join(folder, name)
                 if name.lower().endswith((".jpg", ".jpeg", ".png", ".webp", ".pgm", ".ppm", ".pam")) and 0 < os.path.getsize(path) <= MOST_BYTES:

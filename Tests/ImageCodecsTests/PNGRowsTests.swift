@@ -52,6 +52,20 @@ import Testing
         }
     }
 
+    /// Found by fuzzing: the end of the stream is seen when the input that it came with was taken before, and some of that is not needed.
+    @Test func streamThatEndsInWhatWasTakenBefore() throws {
+        let text = """
+            89504e470d0a1a0a0000000d4948445200007f00000000200804000000d973b27f0000000467414d41000186a031e8965f00\
+            00003549444154488963fccfc0c001859c683431229c2cdf1928032c3f86be01a361307da0bf71580000000049454e44ae42\
+            6082
+            """
+        let digits = Array(text.utf8)
+        let bytes = stride(from: 0, to: digits.count, by: 2).map { UInt8(String(decoding: digits[$0..<$0 + 2], as: UTF8.self), radix: 16)! }
+        var options = DecodeOptions()
+        options.salvages = true
+        #expect(throws: ImageError.self) { try decoded(bytes, options) }
+    }
+
     /// Changed bytes, with checksums put right or not: what libpng refuses is refused; what both take is alike. Where the stream is
     /// damaged behind the last row, or its checksum is wrong, libpng warns and takes it, and we do not.
     @Test(arguments: types.indices)

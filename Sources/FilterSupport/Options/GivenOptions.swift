@@ -19,7 +19,7 @@ public struct GivenOptions {
     public private(set) var operands: [String] = []
 
     /// `words`: without the program's name. Throws `usage`.
-    init(_ declaration: CommandDeclaration, _ words: [String]) throws(ImageError) {
+    package init(_ declaration: CommandDeclaration, _ words: [String]) throws(ImageError) {
         (self.declaration, options) = (declaration, declaration.allOptions)
         var rest = words[...]
         while let word = rest.popFirst(), question == nil {

@@ -2,7 +2,7 @@ import ImageCore
 
 /// The command line, whose words may be any bytes, in Strings, which may not: a byte that is no part of UTF-8 is carried
 /// as a private-use scalar, and becomes itself again in `FilePath(argument:)`.
-enum RawArguments {
+package enum RawArguments {
     /// U+10FE00 + byte, from the last plane for private use.
     private static let base: UInt32 = 0x10fe00
 
@@ -19,7 +19,7 @@ enum RawArguments {
         return n
     }
 
-    static func escaped(_ bytes: [UInt8]) -> String {
+    package static func escaped(_ bytes: [UInt8]) -> String {
         if let text = String(validating: bytes, as: UTF8.self), !text.unicodeScalars.contains(where: isCarrier) { return text }
         var scalars = String.UnicodeScalarView()
         var rest = bytes[...]
@@ -40,7 +40,7 @@ enum RawArguments {
     /// Stands for a byte; where it is in a name itself, its bytes are carried one by one.
     private static func isCarrier(_ scalar: Unicode.Scalar) -> Bool { (base + 0x80...base + 0xff).contains(scalar.value) }
 
-    static func bytes(_ argument: String) -> [UInt8] {
+    package static func bytes(_ argument: String) -> [UInt8] {
         argument.unicodeScalars.flatMap { scalar in
             isCarrier(scalar)
                 ? [UInt8(scalar.value - base)] : Array(UTF8.encode(scalar)!)
