@@ -23,10 +23,8 @@ void imgpipe_grow_pipe(int descriptor, int bytes) {
     if (now >= 0 && now < bytes) fcntl(descriptor, F_SETPIPE_SZ, bytes);
 }
 
-int imgpipe_open_unnamed(const char *directory, unsigned mode) {
-    /* Without /proc it could never get a name. */
-    if (access("/proc/self/fd", F_OK) != 0) return -1;
-    return open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+int imgpipe_open_unnamed(const char *directory, int flags, unsigned mode) {
+    return open(directory, O_TMPFILE | flags | O_CLOEXEC, mode);
 }
 
 int imgpipe_link_descriptor(int descriptor, const char *path) {

@@ -41,30 +41,6 @@ public final class NameList {
     }
 }
 
-extension NameList {
-    /// Calls `take` for each name of a list. What is wrong with a name, or with the list, which then ends, goes to `failed` with what it is
-    /// about; a failure to write ends the run.
-    public static func forEach(
-        in list: FilePath, pool: BufferPool, _ take: (FilePath) throws(ImageError) -> Void, failed: (ImageError, [UInt8]) throws(ImageError) -> Void
-    ) throws(ImageError) {
-        let subject = list.isStandardStream ? Array("standard input".utf8) : list.bytes
-        do throws(ImageError) {
-            let names = try NameList(list, pool: pool)
-            while true {
-                do throws(ImageError) {
-                    guard let name = try names.next() else { return }
-                    try take(name)
-                } catch .usage(let fault) {
-                    try failed(.usage(fault), subject)
-                }
-            }
-        } catch {
-            if case .writeFailed = error { throw error }
-            try failed(error, subject)
-        }
-    }
-}
-
 extension FilePath {
     /// `-`
     public var isStandardStream: Bool { bytes == [UInt8(ascii: "-")] }

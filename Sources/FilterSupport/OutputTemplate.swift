@@ -62,6 +62,11 @@ public struct OutputTemplate: Sendable {
     /// Whether directories are made as needed.
     public var makesDirectories: Bool { parts.contains(.directory) }
 
+    /// The directory that all names are beneath.
+    public var fixedDirectory: FilePath {
+        if case .text(let text) = parts.first { FilePath(text + [UInt8(ascii: "x")]).directory } else { FilePath(".") }
+    }
+
     /// The name for a picture. `name`: its input's, empty for standard input; it never leads out of the template's directory.
     public func path(name: [UInt8], number: Int, info: ImageInfo) -> FilePath {
         path(name: name, number: number, size: info.uprightSize)

@@ -28,6 +28,9 @@ public final class Decoder {
         if options.carriesFile { source.keepCopy(limitBytes: Int(clamping: options.limits.metadata)) }
         fileIsTooLarge = false
         try source.prefetch(FileSignature.headBytes)
+        #if DEBUG
+            Intruder.act()
+        #endif
         var rows: any RowSource
         (format, salvage) = (FileSignature(source.waiting), nil)
         // Rubbish behind a JPEG's first two bytes is stepped over.

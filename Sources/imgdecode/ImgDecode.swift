@@ -30,8 +30,8 @@ struct ImgDecode: FilterCommand {
 
     private let options: DecodeOptions
     private let isVerbose: Bool
-    private let files: [String]
-    private let list: String?
+    private let names: InputNames
+    private let sandbox: Sandbox
 
     init(_ given: GivenOptions) throws(ImageError) {
         var options = DecodeOptions()
@@ -61,17 +61,19 @@ struct ImgDecode: FilterCommand {
         if given.flag("min-recovered") && !options.salvages { throw .usage("--min-recovered is for --salvage") }
         if options.salvages && options.carriesFile { throw .usage("a file that is salvaged is not carried; --salvage and --carry-file exclude each other") }
         self.options = options
-        (isVerbose, files, list) = (given.flag("verbose"), given.operands, given.text("files0-from"))
-        if list != nil && !files.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
+        (isVerbose, sandbox) = (given.flag("verbose"), Sandbox(given))
+        names = try given.inputNames()
     }
 
     func filter(_ console: Console) throws(ImageError) -> ExitStatus {
         let pool = BufferPool(limits: options.limits)
+        let files = try InputFiles(names, sandbox, pool: pool)
+        sandbox.enter(console, reading: files)
         let decoding = Decoding(console, Decoder(pool: pool, options: options), verbose: isVerbose, pool: pool)
-        if let list {
-            try decoding.decode(listedIn: FilePath(argument: list))
-        } else {
-            for name in files.isEmpty ? ["-"] : files { try decoding.decode(FilePath(argument: name)) }
+        try files.forEach(from: names) { (file) throws(ImageError) in
+            try decoding.decode(file)
+        } failed: { (error, subject) throws(ImageError) in
+            try decoding.fail(error, name: [], subject: subject)
         }
         return try decoding.end()
     }
@@ -90,21 +92,14 @@ final class Decoding {
         (self.console, self.decoder, isVerbose, self.pool) = (console, decoder, verbose, pool)
     }
 
-    func decode(listedIn list: FilePath) throws(ImageError) {
-        try NameList.forEach(in: list, pool: pool) { (name) throws(ImageError) in
-            try decode(name)
-        } failed: { (error, subject) throws(ImageError) in
-            try fail(error, name: [], subject: subject)
-        }
-    }
-
-    func decode(_ path: FilePath) throws(ImageError) {
+    func decode(_ file: InputFile) throws(ImageError) {
+        let path = file.path
         let name = path.isStandardStream ? [] : path.bytes
         let subject = path.isStandardStream ? Array("standard input".utf8) : name
         pool.deadline.begin()
         defer { pool.deadline.clear() }
         do throws(ImageError) {
-            let source = try ByteSource(path.isStandardStream ? .standardInput : .open(reading: path), pool: pool)
+            let source = try ByteSource(file.open(), pool: pool)
             let picture = NamedPicture(try decoder.open(source), name: name)
             try transfer(from: picture, to: writer, pool: pool)
             if path.isStandardStream { try source.drain() }
@@ -118,7 +113,7 @@ final class Decoding {
         }
     }
 
-    private func fail(_ error: ImageError, name: [UInt8], subject: [UInt8]) throws(ImageError) {
+    func fail(_ error: ImageError, name: [UInt8], subject: [UInt8]) throws(ImageError) {
         console.report(error, subject: subject)
         if firstFailure == nil { firstFailure = error.status }
         try writer.fail(StreamFailure(error, name: name))

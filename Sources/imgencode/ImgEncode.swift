@@ -46,6 +46,7 @@ struct ImgEncode: FilterCommand {
     private let keepsSmaller: Bool
     private let isVerbose: Bool
     private let limits: Limits
+    private let sandbox: Sandbox
 
     init(_ given: GivenOptions) throws(ImageError) {
         var options = EncodeOptions()
@@ -74,7 +75,7 @@ struct ImgEncode: FilterCommand {
         output = path.flatMap { $0.isStandardStream ? nil : $0 }
         mayReplace = !given.flag("no-clobber")
         (keepsSmaller, isVerbose) = (given.flag("if-smaller"), given.flag("verbose"))
-        limits = try given.limits()
+        (limits, sandbox) = (try given.limits(), Sandbox(given))
     }
 
     private static func goal(_ given: GivenOptions) throws(ImageError) -> QualityTarget {
@@ -104,6 +105,7 @@ struct ImgEncode: FilterCommand {
             try goal.check(options)
         }
         let tuning = Tuning(table: table, plot: plot, metrics: goal.floors.map(\.metric), mayReplace: mayReplace)
+        sandbox.enter(console, making: outputs.places + [table, plot].compactMap { $0 }.map { .file($0) })
         let stream = try StreamFilter(console, limits: limits, pool: pool)
         let messages = EncodeMessages(console, isVerbose: isVerbose)
         var search: (format: EncodedFormat, search: QualitySearch)?

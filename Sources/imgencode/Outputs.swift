@@ -58,6 +58,12 @@ final class Outputs {
         return isTemplate && !saysEnding ? nil : try? format(of: path)
     }
 
+    /// Where files are made, for the sandbox.
+    var places: [Sandbox.Output] {
+        guard let path, let template else { return [] }
+        return [isTemplate ? .template(template) : .file(path)]
+    }
+
     /// A place for a picture.
     func open(_ target: FilePath?, _ format: EncodedFormat) throws(ImageError) -> any ByteSink {
         if target == nil && format == .pam { return DirectSink(.standardOutput) }

@@ -15,30 +15,33 @@ struct ImgInfo: FilterCommand {
             .flag("json", "Print an object a picture, each in a line of its own."),
             .flag("brief", short: "b", "Print one line a picture, without what its metadata say."),
             .value("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
+            .flag("verbose", short: "v", "Say which layers of the sandbox hold."),
         ])
     static let writesStream = false
 
     private let style: InfoStyle
     private let limits: Limits
-    private let files: [String]
-    private let list: String?
+    private let names: InputNames
+    private let sandbox: Sandbox
 
     init(_ given: GivenOptions) throws(ImageError) {
         if given.flag("json") && given.flag("brief") { throw .usage("--json and --brief exclude each other") }
         style = given.flag("json") ? .json : given.flag("brief") ? .brief : .full
         limits = try given.limits()
-        (files, list) = (given.operands, given.text("files0-from"))
-        if list != nil && !files.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
+        (names, sandbox) = (try given.inputNames(), Sandbox(given))
     }
 
     var writesBinaryToStandardOutput: Bool { false }
 
     func filter(_ console: Console) throws(ImageError) -> ExitStatus {
-        let run = InfoRun(style, limits, console)
-        if let list {
-            try run.describe(listedIn: FilePath(argument: list))
-        } else {
-            for name in files.isEmpty ? ["-"] : files { try run.describe(FilePath(argument: name)) }
+        let pool = BufferPool(limits: limits)
+        let files = try InputFiles(names, sandbox, pool: pool)
+        sandbox.enter(console, reading: files, spools: false)
+        let run = InfoRun(style, limits, console, pool)
+        try files.forEach(from: names) { (file) throws(ImageError) in
+            try run.describe(file)
+        } failed: { (error, subject) throws(ImageError) in
+            run.fail(error, subject)
         }
         return run.status
     }
@@ -54,28 +57,20 @@ final class InfoRun {
     private let pool: BufferPool
     private var firstFailure: ExitStatus?
 
-    init(_ style: InfoStyle, _ limits: Limits, _ console: Console) {
-        (self.style, self.limits, self.console) = (style, limits, console)
-        pool = BufferPool(limits: limits)
+    init(_ style: InfoStyle, _ limits: Limits, _ console: Console, _ pool: BufferPool) {
+        (self.style, self.limits, self.console, self.pool) = (style, limits, console, pool)
     }
 
     var status: ExitStatus { firstFailure ?? .done }
 
-    func describe(listedIn list: FilePath) throws(ImageError) {
-        try NameList.forEach(in: list, pool: pool) { (name) throws(ImageError) in
-            try describe(name)
-        } failed: { (error, subject) throws(ImageError) in
-            fail(error, subject)
-        }
-    }
-
-    func describe(_ path: FilePath) throws(ImageError) {
+    func describe(_ file: InputFile) throws(ImageError) {
+        let path = file.path
         let isInput = path.isStandardStream
         let subject = isInput ? Array("standard input".utf8) : path.bytes
         pool.deadline.begin()
         defer { pool.deadline.clear() }
         do throws(ImageError) {
-            let source = try ByteSource(isInput ? .standardInput : .open(reading: path), pool: pool, windowBytes: FileInspector.windowBytes)
+            let source = try ByteSource(file.open(), pool: pool, windowBytes: FileInspector.windowBytes)
             try source.prefetch(FileSignature.headBytes)
             if isInput && FileSignature(source.waiting) == .pixelStream { return try describe(stream: source) }
             let picture = try FileInspector(limits: limits).describe(source)
@@ -106,7 +101,7 @@ final class InfoRun {
         try Descriptor.standardOutput.write(bytes.span.bytes)
     }
 
-    private func fail(_ error: ImageError, _ subject: [UInt8]) {
+    func fail(_ error: ImageError, _ subject: [UInt8]) {
         console.report(error, subject: subject)
         if firstFailure == nil { firstFailure = error.status }
     }

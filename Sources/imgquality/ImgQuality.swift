@@ -16,6 +16,7 @@ struct ImgQuality: FilterCommand {
             .value("min-ssim", "x", "Status 1 where SSIM is less."),
             .value("min-ssimulacra2", "x", "Status 1 where SSIMULACRA 2 is less."),
             .value("map", "file", "Write where they differ, black where they do not, as a picture; its name's ending says the format, - is a pixel stream."),
+            .flag("verbose", short: "v", "Say which layers of the sandbox hold."),
         ])
     static let writesStream = false
 
@@ -25,6 +26,7 @@ struct ImgQuality: FilterCommand {
     private let map: FilePath?
     private let names: [FilePath]
     private let limits: Limits
+    private let sandbox: Sandbox
 
     init(_ given: GivenOptions) throws(ImageError) {
         var floors: [(metric: QualityMetric, least: Double)] = []
@@ -45,7 +47,7 @@ struct ImgQuality: FilterCommand {
         self.metrics = metrics
         (isJSON, map) = (given.flag("json"), given.text("map").map { FilePath(argument: $0) })
         names = (given.operands + (given.operands.count == 1 ? ["-"] : [])).map { FilePath(argument: $0) }
-        limits = try given.limits()
+        (limits, sandbox) = (try given.limits(), Sandbox(given))
         if let map { _ = try HeatMap.format(of: map) }
         if names.allSatisfy(\.isStandardStream) && names.count == 2 { throw .usage("REFERENCE and TEST are both standard input") }
     }
@@ -57,7 +59,9 @@ struct ImgQuality: FilterCommand {
         pool.deadline.begin()
         let inputs = QualityInputs(console, limits: limits, pool: pool)
         do throws(ImageError) {
-            let (reference, test) = try inputs.open(names[0], names[1], map: map)
+            let (reference, test) = try inputs.open(names[0], names[1], map: map) { threads in
+                sandbox.enter(console, making: map.map { $0.isStandardStream ? [] : [.file($0)] } ?? [], threads: threads)
+            }
             let heat = try map.map { (_) throws(ImageError) in try HeatMap(reference.rows.info, pool: pool) }
             let comparison = PictureComparison(metrics, planes: isJSON && metrics.contains(.ssim) ? .channels : .none, pool: pool)
             let draw: ((Int, UnsafeBufferPointer<Float>) -> Void)? = heat.map { heat in { heat.add($0, $1) } }

@@ -21,8 +21,8 @@ final class QualityInputs {
         let end: () throws(ImageError) -> Void
     }
 
-    /// `map`: an output, which may be neither of them.
-    func open(_ reference: FilePath, _ test: FilePath, map: FilePath?) throws(ImageError) -> (Input, Input) {
+    /// `map`: an output, which may be neither of them. `whenOpen` is called before a byte is read, by so many threads besides this.
+    func open(_ reference: FilePath, _ test: FilePath, map: FilePath?, whenOpen: (_ threads: Int) -> Void) throws(ImageError) -> (Input, Input) {
         let identities = [reference, test].map { $0.isStandardStream ? FileIdentity(descriptor: 0) : FileIdentity($0) }
         if let map, !map.isStandardStream, let there = FileIdentity(map), identities.contains(there) {
             throw .usage("--map would replace \(Console.printable(map.bytes)), which is compared")
@@ -35,6 +35,9 @@ final class QualityInputs {
         let referenceBytes = try source(reference, readsAhead: areBothPipes)
         subject = Self.subject(test)
         let testBytes = try source(test, readsAhead: areBothPipes)
+        let pumps = [referenceBytes, testBytes].compactMap(\.readAhead)
+        whenOpen(pumps.count)
+        for pump in pumps { _ = try Thread { pump.pump() } }
         var first = try open(reference, referenceBytes)
         var second = try open(test, testBytes)
         if first.rows.metadata[.icc] != second.rows.metadata[.icc] {
@@ -92,9 +95,9 @@ final class QualityInputs {
     }
 
     private func source(_ path: FilePath, readsAhead: Bool) throws(ImageError) -> (bytes: ByteSource, readAhead: ReadAhead?) {
-        guard readsAhead else { return (try ByteSource(path.isStandardStream ? .standardInput : .open(reading: path), pool: pool), nil) }
-        let (readAhead, output) = try ReadAhead.begin { path.isStandardStream ? 0 : path.withCString { imgpipe_open($0, O_RDONLY | O_CLOEXEC, 0) } }
-        _ = try Thread { readAhead.pump() }
+        let file = InputFile(opening: path)
+        guard readsAhead else { return (try ByteSource(file.open(), pool: pool), nil) }
+        let (readAhead, output) = try ReadAhead.begin(file.open())
         return (try ByteSource(Descriptor(number: output), pool: pool), readAhead)
     }
 }

@@ -19,12 +19,14 @@ struct ImgResize: FilterCommand {
             .value("sharpen", "amount", default: "0", "Sharpen the result: 0 to 10; 0.5 is mild."),
             .flag("no-enlarge", "Leave pictures that are smaller than GEOMETRY as they are: >."),
             .flag("no-shrink", "Leave pictures that are larger than GEOMETRY as they are: <."),
+            .flag("verbose", short: "v", "Say which layers of the sandbox hold."),
         ])
     static let writesStream = true
 
     enum Fit: String, CaseIterable { case inside, cover, fill, pad }
 
     private let resizing: Resizing
+    private let sandbox: Sandbox
 
     init(_ given: GivenOptions) throws(ImageError) {
         let fit = try given.choice("fit", Fit.self)!
@@ -37,11 +39,13 @@ struct ImgResize: FilterCommand {
             background: try given.value("background", Color.init)!, crop: try given.value("crop", Region.init),
             kernel: try given.choice("filter", Kernel.self)!, isLinear: given.flag("linear"), sharpening: sharpening, limits: limits,
             pool: pool, weights: WeightsCache(pool: pool))
+        sandbox = Sandbox(given)
     }
 
     func filter(_ console: Console) throws(ImageError) -> ExitStatus {
         let pool = resizing.pool
         let writer = StreamWriter(.standardOutput)
+        sandbox.enter(console)
         let stream = try StreamFilter(console, limits: resizing.limits, pool: pool)
         try stream.run(writesStream: true) { (source, name, _) throws(ImageError) in
             if try resizing.missesDetail(of: source.info) {

@@ -32,8 +32,8 @@ struct ImgStrip: FilterCommand {
     enum ICCChoice: String, CaseIterable { case keep, drop, srgb }
 
     private let settings: StripSettings
-    private let files: [String]
-    private let list: String?
+    private let names: InputNames?
+    private let sandbox: Sandbox
 
     init(_ given: GivenOptions) throws(ImageError) {
         var (kept, dropped) = (try Self.groups(given, "keep"), try Self.groups(given, "drop"))
@@ -47,17 +47,22 @@ struct ImgStrip: FilterCommand {
             output: given.text("output").map { FilePath(argument: $0) }, isInPlace: given.flag("in-place"), mayReplace: !given.flag("no-clobber"),
             keepsTimes: given.flag("preserve"), synchronizes: given.flag("fsync"), jobs: try given.number("jobs")!,
             isVerbose: given.flag("verbose"))
-        (files, list) = (given.operands, given.text("files0-from"))
-        try check()
+        (names, sandbox) = (try Self.names(given), Sandbox(given))
+        try check(given.operands, isList: given.flag("files0-from"))
     }
 
-    private func check() throws(ImageError) {
-        if list != nil && !files.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
-        let isMany = list != nil || files.count > 1
+    /// Nil for standard input alone.
+    private static func names(_ given: GivenOptions) throws(ImageError) -> InputNames? {
+        let isInput = given.text("files0-from") == nil && (given.operands.isEmpty || given.operands == ["-"])
+        return isInput ? nil : try given.inputNames()
+    }
+
+    private func check(_ files: [String], isList: Bool) throws(ImageError) {
+        let isMany = isList || files.count > 1
         if settings.isInPlace {
             if settings.output != nil { throw .usage("--in-place and --output exclude each other") }
             if !settings.mayReplace { throw .usage("--in-place and --no-clobber exclude each other") }
-            if list == nil && (files.isEmpty || files.contains("-")) { throw .usage("--in-place needs a FILE") }
+            if !isList && (files.isEmpty || files.contains("-")) { throw .usage("--in-place needs a FILE") }
         } else if isMany && settings.output == nil {
             throw .usage("several files need --in-place, or --output with a template, as in -o 'out/%f'")
         } else if let output = settings.output, files.count > 1, try !OutputTemplate(output).isTemplate {
@@ -87,8 +92,6 @@ struct ImgStrip: FilterCommand {
             console.say("warning: --drop \(useless) changes nothing: only the ICC profile and the orientation stay; to drop no more, --keep all --drop \(useless)")
         }
         let run = StripRun(settings, console)
-        if list == nil && (files.isEmpty || files == ["-"]) { return try run.standardInput() }
-        if let list { return try run.files(listedIn: FilePath(argument: list)) }
-        return run.files(files.map { FilePath(argument: $0) })
+        return if let names { try run.files(names, sandbox) } else { try run.standardInput(sandbox) }
     }
 }

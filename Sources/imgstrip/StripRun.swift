@@ -65,7 +65,8 @@ final class StripRun: Sendable {
 
     // MARK: Standard input
 
-    func standardInput() throws(ImageError) -> ExitStatus {
+    func standardInput(_ sandbox: Sandbox) throws(ImageError) -> ExitStatus {
+        sandbox.enter(console, making: settings.output.map { [.file($0)] } ?? [])
         pool.deadline.begin()
         let source = try ByteSource(.standardInput, pool: pool)
         try source.prefetch(FileSignature.headBytes)
@@ -106,94 +107,87 @@ final class StripRun: Sendable {
 
     // MARK: Files
 
-    func files(_ paths: [FilePath]) -> ExitStatus {
-        if settings.output != nil && paths.count > 1 { state.withLock { $0.inputs = paths.compactMap { FileIdentity($0) } } }
-        let waiting = Mutex(paths[...])
-        work { waiting.withLock { $0.popFirst() } }
-        return status
-    }
-
-    func files(listedIn list: FilePath) throws(ImageError) -> ExitStatus {
-        let names = Mutex(try NameListBox(list, pool: pool))
-        let subject = list.isStandardStream ? Array("standard input".utf8) : list.bytes
-        work { [self] in
-            while true {
-                do throws(ImageError) {
-                    return try names.withLock { (names) throws(ImageError) in try names.list.next() }
-                } catch .usage(let fault) {
-                    fail(.usage(fault), subject, number: state.withLock { $0.started += 1; return $0.started })
-                } catch {
-                    fail(error, subject, number: .max)
-                    return nil
-                }
-            }
+    func files(_ names: InputNames, _ sandbox: Sandbox) throws(ImageError) -> ExitStatus {
+        var jobs = settings.jobs
+        if case .operands(let paths) = names {
+            jobs = min(jobs, paths.count)
+            if settings.output != nil && paths.count > 1 { state.withLock { $0.inputs = paths.compactMap { FileIdentity($0) } } }
         }
+        let files = try InputFiles(names, sandbox, replacing: settings.isInPlace, synchronizes: settings.synchronizes, readers: jobs, pool: pool)
+        // Where another process opens them, it makes what replaces them too.
+        var places: [Sandbox.Output] = settings.isInPlace ? files.openPaths.map { .file($0) } : []
+        if let output = settings.output {
+            let template = try OutputTemplate(output)
+            places.append(template.isTemplate ? .template(template) : .file(output))
+        }
+        sandbox.enter(console, reading: files, making: places, threads: jobs - 1, spools: !settings.isInPlace)
+        // Where no further one can be had, those that there are do the work.
+        var threads: [Thread] = []
+        while threads.count < jobs - 1, let thread = try? Thread({ self.work(files, names) }) { threads.append(thread) }
+        work(files, names)
+        for thread in threads { thread.join() }
         return status
-    }
-
-    /// Unchecked, because NameList is no Sendable: the only reference to it is in a Mutex, and one thread at a time reads a name.
-    private final class NameListBox: @unchecked Sendable {
-        let list: NameList
-        init(_ list: FilePath, pool: BufferPool) throws(ImageError) { self.list = try NameList(list, pool: pool) }
     }
 
     private var status: ExitStatus { state.withLock { $0.firstFailure?.status ?? .done } }
 
-    /// Strips what `next` gives, in this thread and in others.
-    private func work(_ next: @escaping @Sendable () -> FilePath?) {
-        // Where no further one can be had, those that there are do the work.
-        var threads: [Thread] = []
-        while threads.count < settings.jobs - 1, let thread = try? Thread({ self.loop(next) }) { threads.append(thread) }
-        loop(next)
-        for thread in threads { thread.join() }
-    }
-
-    private func loop(_ next: () -> FilePath?) {
+    private func work(_ files: InputFiles, _ names: InputNames) {
         while true {
             // Names and numbers go together.
-            let taken = order.withLock { _ -> (FilePath, Int)? in
-                guard let path = next() else { return nil }
-                return (path, state.withLock { $0.started += 1; return $0.started })
+            let taken = order.withLock { _ -> (number: Int, file: Result<InputFile?, ImageError>) in
+                let number = state.withLock { $0.started += 1; return $0.started }
+                do throws(ImageError) { return (number, .success(try files.next())) } catch { return (number, .failure(error)) }
             }
-            guard let (path, number) = taken else { return }
-            do throws(ImageError) {
-                say(try strip(path, number: number), path.bytes)
-            } catch {
-                fail(error, path.bytes, number: number)
+            switch taken.file {
+            case .success(nil): return
+            case .failure(let error):
+                fail(error, names.subject, number: taken.number)
+                if case .usage = error { continue }
+                return
+            case .success(let file?):
+                do throws(ImageError) {
+                    say(try strip(file, files, number: taken.number), file.path.bytes)
+                } catch {
+                    fail(error, file.path.bytes, number: taken.number)
+                }
             }
         }
     }
 
     private let order = Mutex(())
 
-    private func strip(_ path: FilePath, number: Int) throws(ImageError) -> StripReport {
-        if path.isStandardStream { throw .usage("- is no name of a file here") }
+    private func strip(_ file: InputFile, _ files: InputFiles, number: Int) throws(ImageError) -> StripReport {
+        if file.path.isStandardStream { throw .usage("- is no name of a file here") }
         // Several files are at hand at a time.
         let deadline = Deadline(limits: settings.limits)
         deadline.begin()
-        let source = try ByteSource(.open(reading: path), pool: pool, deadline: deadline)
-        return try strip(source, name: path.bytes, number: number)
+        let source = try ByteSource(file.open(), pool: pool, deadline: deadline)
+        guard settings.isInPlace else { return try strip(source, name: file.path.bytes, number: number) }
+        return try replace(source, file, files)
+    }
+
+    private func replace(_ source: ByteSource, _ file: InputFile, _ files: InputFiles) throws(ImageError) -> StripReport {
+        guard let before = source.fileStatus, before.st_mode & S_IFMT == S_IFREG else { throw .unsupported("is no regular file, and cannot be replaced") }
+        let replacement = try files.replacement(of: file, synchronizes: settings.synchronizes, pool: pool)
+        let report = try FileStripper(settings.choice, limits: settings.limits, pool: pool).strip(source, to: replacement, plantsFault: Self.plantsFault)
+        // A file that holds nothing to remove stays the file it is.
+        guard report.isChanged else { return report }
+        replacement.takeOwner(of: before, andTimes: settings.keepsTimes)
+        if before.st_nlink > 1 {
+            console.say("warning: has \(before.st_nlink) names (hard links); the others keep the old file", subject: file.path.bytes)
+        }
+        try replacement.commit()
+        return report
     }
 
     /// One file, to where it goes.
     private func strip(_ source: ByteSource, name: [UInt8], number: Int) throws(ImageError) -> StripReport {
         let stripper = FileStripper(settings.choice, limits: settings.limits, pool: pool)
-        guard settings.isInPlace || settings.output != nil else {
+        guard settings.output != nil else {
             return try stripper.strip(source, to: DirectSink(.standardOutput), plantsFault: Self.plantsFault)
         }
-        let target = settings.isInPlace ? FilePath(name) : try output(name, number)
-        let file = try AtomicFile(target, mayReplace: settings.mayReplace, synchronizes: settings.synchronizes, pool: pool)
-        let before = settings.isInPlace ? source.fileStatus : nil
-        if let before, before.st_mode & S_IFMT != S_IFREG { throw .unsupported("is no regular file, and cannot be replaced") }
+        let file = try AtomicFile(try output(name, number), mayReplace: settings.mayReplace, synchronizes: settings.synchronizes, pool: pool)
         let report = try stripper.strip(source, to: file, plantsFault: Self.plantsFault)
-        // A file that holds nothing to remove stays the file it is.
-        if settings.isInPlace && !report.isChanged { return report }
-        if let before {
-            file.takeOwner(of: before, andTimes: settings.keepsTimes)
-            if before.st_nlink > 1 {
-                console.say("warning: has \(before.st_nlink) names (hard links); the others keep the old file", subject: name)
-            }
-        }
         try file.commit()
         return report
     }

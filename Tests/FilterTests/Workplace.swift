@@ -13,7 +13,17 @@ let projectDirectory = URL(fileURLWithPath: #filePath).deletingLastPathComponent
 struct Outcome {
     var status: Int32
     var output: Data
+    /// Standard error without what -v says of the sandbox, which is the machine's affair.
     var errors: String
+    /// The layers of the sandbox of each filter, as -v says.
+    var sandboxes: [String]
+
+    init(status: Int32, output: Data, errors: String) {
+        (self.status, self.output) = (status, output)
+        let lines = errors.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        sandboxes = lines.compactMap { line in line.range(of: ": sandbox: ").map { String(line[$0.upperBound...]) } }
+        self.errors = lines.filter { !$0.contains(": sandbox: ") }.joined(separator: "\n")
+    }
 
     var text: String { String(decoding: output, as: UTF8.self) }
     /// Messages, one a line.

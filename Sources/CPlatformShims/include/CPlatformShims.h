@@ -3,6 +3,7 @@
 #define CPLATFORMSHIMS_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /* open(2) */
 int imgpipe_open(const char *path, int flags, unsigned mode);
@@ -13,8 +14,8 @@ int imgpipe_is_closed(int descriptor);
 /* Gives a pipe room for so many bytes, where it has less and the system allows it; nothing for what is no pipe. */
 void imgpipe_grow_pipe(int descriptor, int bytes);
 
-/* open(2) with O_TMPFILE: a file without a name in `directory`; -1 where the file system has none. */
-int imgpipe_open_unnamed(const char *directory, unsigned mode);
+/* open(2) with O_TMPFILE and `flags`: a file without a name in `directory`; -1 where the file system has none. */
+int imgpipe_open_unnamed(const char *directory, int flags, unsigned mode);
 
 /* linkat(2): gives the file behind `descriptor` the name `path`, which must be free. */
 int imgpipe_link_descriptor(int descriptor, const char *path);
@@ -32,5 +33,54 @@ int imgpipe_memory_file(void);
 
 /* snprintf(3) with "%.*g": a number with so many digits that mean something; its length. */
 int imgpipe_format_number(char *text, size_t size, int digits, double number);
+
+/* The layers of a sandbox; each gives 0, or -1 and errno where the system has none of it. What they take cannot be had back. */
+
+/* prctl(PR_SET_NO_NEW_PRIVS): no program that is run gives more rights. Landlock and seccomp need it. */
+int imgpipe_no_new_privileges(void);
+
+/* setrlimit(2): no core files, at most so many descriptors, and no further processes or threads where none are to be started. */
+int imgpipe_lower_limits(unsigned descriptors, int may_start_threads);
+
+enum {
+    /* Of a Landlock rule: files may be made, replaced and removed in a directory, and directories made; its names may be read. */
+    IMGPIPE_MAKE_FILES = 1,
+    IMGPIPE_MAKE_DIRECTORIES = 2,
+    IMGPIPE_READ_DIRECTORY = 4,
+    /* Reading too: for files without names, where seccomp lets no others be opened. */
+    IMGPIPE_UNNAMED_FILES = 64,
+    /* Of seccomp: calls with paths, starting threads, messages from and to the process that opens files. */
+    IMGPIPE_PATHS = 8,
+    IMGPIPE_THREADS = 16,
+    IMGPIPE_OPENER = 32,
+};
+
+/* What the kernel has of Landlock: from 1, less than that for none. */
+int imgpipe_landlock_version(void);
+
+/* A ruleset that allows nothing: its descriptor. */
+int imgpipe_landlock_begin(int version);
+
+/* Writing to the file, or to those beneath the directory, that `path` leads to, and what `grants` says. */
+int imgpipe_landlock_allow(int ruleset, int version, const char *path, unsigned grants);
+int imgpipe_landlock_enforce(int ruleset);
+
+/* Whether the directory's file system is one that is known to make files without names (O_TMPFILE). */
+int imgpipe_has_unnamed_files(const char *directory);
+
+/* An allow-list of system calls, for all threads and those to come. */
+int imgpipe_seccomp(unsigned grants);
+
+/* fork(2), which Swift does not let be called: only where there is one thread. */
+int imgpipe_fork(void);
+
+/* A pair of sockets for messages (SOCK_SEQPACKET). */
+int imgpipe_socket_pair(int sockets[2]);
+
+/* One message with up to two descriptors; sendmsg(2), SCM_RIGHTS. */
+int imgpipe_send(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
+
+/* The next one: its length, 0 at the end, -1 on failure; `descriptors` has room for two. */
+ssize_t imgpipe_receive(int socket, void *bytes, size_t size, int *descriptors, int *descriptor_count);
 
 #endif

@@ -74,7 +74,7 @@ public struct GivenOptions {
     }
 
     /// Asked for when values have been looked at: of "-quality 45" the option is what is wrong.
-    func checkOperandCount() throws(ImageError) {
+    package func checkOperandCount() throws(ImageError) {
         let most = declaration.operandCount.upperBound
         if operands.count > most { throw seeHelp("\(Self.printable(operands[most])) is one word too many") }
     }

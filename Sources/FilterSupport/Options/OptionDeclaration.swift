@@ -22,6 +22,7 @@ public struct CommandDeclaration: Sendable {
     var allOptions: [OptionDeclaration] { options + LimitOptions.declarations + Self.common }
 
     private static let common: [OptionDeclaration] = [
+        Sandbox.option,
         .flag("version", "Show the version."), .flag("help", short: "h", "Show the options."),
     ]
 }

@@ -19,6 +19,9 @@ public final class ByteSource {
     private var copy: [UInt8]?
     private var copyLimit = 0
 
+    /// What the descriptor is of, where that is to be given back.
+    private var file: ScratchFile.Whole?
+
     /// Pipes hold 64 KiB, and one read of a file twice that hides its system call.
     public static let windowBytes = 128 << 10
 
@@ -71,7 +74,7 @@ public final class ByteSource {
 
     /// Until there are some, or the deadline comes: a file's are always there.
     private func waitForBytes() throws(ImageError) {
-        guard deadline.isSet else { return }
+        guard deadline.isSet || descriptor.isNamedPipe else { return }
         if isRegularFile { try deadline.check() } else { try deadline.wait(toRead: descriptor.number) }
     }
 
@@ -208,21 +211,22 @@ public final class ByteSource {
         return positionBytes - before
     }
 
-    /// The same bytes from a file, which can be looked into anywhere: this source, or all that it has, in a temporary file.
+    /// The same bytes from a file, which can be looked into anywhere: this source, or all that it has, in the scratch file.
     package func seekable(pool: BufferPool) throws(ImageError) -> ByteSource {
         if isRegularFile { return self }
-        let file = try FileWriter(TemporaryFile.open(), pool: pool)
+        let file = try ScratchFile.Whole()
         repeat {
             do throws(ImageError) {
-                try file.write(waiting)
+                try Descriptor(number: file.number, owned: false).write(waiting)
             } catch .writeFailed(let code) {
                 throw .temporaryFile(errno: code)
             }
             skip(unread.count)
         } while try refill() > 0
-        try file.flush()
         guard lseek(file.number, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
-        return try ByteSource(Descriptor(number: dup(file.number)), pool: pool)
+        let source = try ByteSource(Descriptor(number: file.number, owned: false), pool: pool)
+        source.file = file
+        return source
     }
 
     /// Reads and drops whatever is left, so that a pipe's writer is not killed for bytes behind the picture.

@@ -5,6 +5,8 @@ import Glibc
 public struct Descriptor: ~Copyable {
     public let number: Int32
     private let owned: Bool
+    /// A named pipe, whose writer is still to come: it is waited for before each read.
+    package private(set) var isNamedPipe = false
 
     public static var standardInput: Descriptor { Descriptor(number: 0, owned: false) }
     public static var standardOutput: Descriptor { Descriptor(number: 1, owned: false) }
@@ -24,13 +26,31 @@ public struct Descriptor: ~Copyable {
 
     deinit { if owned { Glibc.close(number) } }
 
-    /// open(2) for reading. A directory is refused here, not at the first read.
+    /// open(2) for reading. A directory is refused here, not at the first read; a named pipe's writer is waited for there, not here.
     public static func open(reading path: borrowing FilePath) throws(ImageError) -> Descriptor {
-        let number = path.withCString { imgpipe_open($0, O_RDONLY | O_CLOEXEC, 0) }
+        let number = path.withCString { imgpipe_open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0) }
         guard number >= 0 else { throw .cannotOpen(errno: errno) }
-        let descriptor = Descriptor(number: number)
-        if descriptor.kind == S_IFDIR { throw .cannotOpen(errno: EISDIR) }
+        var descriptor = Descriptor(number: number)
+        switch descriptor.kind {
+        case S_IFREG: break
+        case S_IFDIR: throw .cannotOpen(errno: EISDIR)
+        case S_IFIFO: descriptor.isNamedPipe = true
+        default: _ = fcntl(number, F_SETFL, 0)
+        }
         return descriptor
+    }
+
+    /// One that another process has opened.
+    package init(number: Int32, isNamedPipe: Bool) {
+        self.init(number: number)
+        self.isNamedPipe = isNamedPipe
+    }
+
+    /// The number, which is the caller's from now on.
+    package consuming func release() -> Int32 {
+        let number = number
+        discard self
+        return number
     }
 
     /// The file type bits of fstat(2), 0 when that fails.

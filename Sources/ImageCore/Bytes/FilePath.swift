@@ -31,7 +31,7 @@ public struct FilePath: Hashable, Sendable {
     }
 
     /// The name that a chain of symbolic links ends at, whether there is a file or not.
-    func followingLinks() throws(ImageError) -> FilePath {
+    package func followingLinks() throws(ImageError) -> FilePath {
         var path = self
         for _ in 0..<40 {
             var content = [CChar](repeating: 0, count: Int(PATH_MAX))

@@ -1,27 +1,28 @@
 import Glibc
 
-/// Room for a whole frame: from the pool while its limit allows, else in a temporary file without a name, mapped.
+/// Room for a whole frame: from the pool while its limit allows, else in the scratch file, mapped.
 package final class FrameStore {
     package let start: UnsafeMutableRawPointer
     let byteCount: Int
     private let lease: HeldBuffer?
+    private let part: ScratchFile.Part?
 
     package init(byteCount: Int, pool: BufferPool) throws(ImageError) {
         self.byteCount = byteCount
         do throws(ImageError) {
             let lease = HeldBuffer(try pool.lease(byteCount))
-            (self.lease, start) = (lease, lease.start)
+            (self.lease, part, start) = (lease, nil, lease.start)
             return
         } catch .overLimit {
             // The file system has more room than memory.
         }
-        let number = try TemporaryFile.open()
-        defer { close(number) }
+        let part = try ScratchFile.Part(byteCount: byteCount)
         // Room that is not there is an error now, not a SIGBUS later.
-        let code = posix_fallocate(number, 0, off_t(byteCount))
+        let code = posix_fallocate(part.number, part.start, off_t(byteCount))
         guard code == 0 else { throw .temporaryFile(errno: code) }
-        let mapping = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, number, 0)
+        let mapping = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, part.number, part.start)
         guard let mapping, mapping != MAP_FAILED else { throw .temporaryFile(errno: errno) }
+        self.part = part
         (lease, start) = (nil, mapping)
     }
 

@@ -2,33 +2,32 @@ import Glibc
 import Synchronization
 
 /// A pipe that is read as fast as it is written, whatever its reader waits for: what is ahead waits in memory, and past a few MiB in a
-/// temporary file. Without it two pipes that one writer fills, as `tee` does, can wait for each other for ever.
+/// scratch file. Without it two pipes that one writer fills, as `tee` does, can wait for each other for ever.
 public final class ReadAhead: @unchecked Sendable {
     // Unchecked, because `pump` alone, on one thread, touches what changes.
-    private let open: @Sendable () -> Int32
-    private var input: Int32 = -1
-    private let output: Int32
-    /// What waits, oldest first: `memory` from `taken` on, then the file from `fileStart` to `fileEnd`.
+    private let input: Int32
+    private var output: Int32
+    /// What waits, oldest first: `memory` from `taken` on, then `parts`, then `tail`, which is to become one.
     private var memory: [UInt8] = []
     private var taken = 0
-    private var file: Int32 = -1
-    private var fileStart: off_t = 0, fileEnd: off_t = 0
+    private var parts: [ScratchFile.Part] = []
+    private var tail: [UInt8] = []
     private var hasReader = true
 
     private static let memoryBytes = 4 << 20
     private static let blockBytes = 128 << 10
+    private static let partBytes = 1 << 20
 
     /// Which of `failure`'s cases, in the upper half, and its errno.
     private let fault = Atomic<UInt64>(0)
 
-    private enum Fault: UInt64 { case open = 1, read, temporaryFile }
+    private enum Fault: UInt64 { case read = 1, temporaryFile }
 
     /// Why the output has ended before the input; known when it has ended.
     public var failure: ImageError? {
         let value = fault.load(ordering: .acquiring)
         let code = Int32(truncatingIfNeeded: value)
         return switch Fault(rawValue: value >> 32) {
-        case .open: .cannotOpen(errno: code)
         case .read: .readFailed(errno: code)
         case .temporaryFile: .temporaryFile(errno: code)
         case nil: nil
@@ -39,16 +38,15 @@ public final class ReadAhead: @unchecked Sendable {
         if fault.load(ordering: .relaxed) == 0 { fault.store(kind.rawValue << 32 | UInt64(UInt32(bitPattern: code)), ordering: .releasing) }
     }
 
-    /// `pump` is to be called on a thread of its own, where `open` gives what is to be read, or -1 and errno: a named pipe waits there for its
-    /// writer, who may be waiting for another reader of ours. Gives the end to read from.
-    public static func begin(_ open: @escaping @Sendable () -> Int32) throws(ImageError) -> (readAhead: ReadAhead, output: Int32) {
+    /// `input` is to be read by `pump`, which is to be called on a thread of its own. Gives the end to read from.
+    public static func begin(_ input: consuming Descriptor) throws(ImageError) -> (readAhead: ReadAhead, output: Int32) {
         var ends: (Int32, Int32) = (-1, -1)
         let failed = withUnsafeMutableBytes(of: &ends) { pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) } != 0
         if failed { throw .readFailed(errno: errno) }
-        return (ReadAhead(open: open, output: ends.1), ends.0)
+        return (ReadAhead(input: input.release(), output: ends.1), ends.0)
     }
 
-    private init(open: @escaping @Sendable () -> Int32, output: Int32) { (self.open, self.output) = (open, output) }
+    private init(input: Int32, output: Int32) { (self.input, self.output) = (input, output) }
 
     private var waitingInMemory: Int { memory.count - taken }
 
@@ -61,12 +59,10 @@ public final class ReadAhead: @unchecked Sendable {
         sigaddset(&signals, SIGPIPE)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         _ = fcntl(output, F_SETFL, O_NONBLOCK)
-        input = open()
-        if input < 0 { note(.open, errno) }
-        var isAtEnd = input < 0
+        var isAtEnd = false
         var block = [UInt8](repeating: 0, count: Self.blockBytes)
-        while !isAtEnd || waitingInMemory > 0 || fileStart < fileEnd {
-            let hasBytes = waitingInMemory > 0 || fileStart < fileEnd
+        while !isAtEnd || hasBytes {
+            let hasBytes = hasBytes
             if isAtEnd && !hasReader { break }
             var events = [
                 pollfd(fd: isAtEnd ? -1 : input, events: Int16(POLLIN), revents: 0),
@@ -84,9 +80,10 @@ public final class ReadAhead: @unchecked Sendable {
             }
             if events[1].revents != 0 { writeSome() }
         }
-        close(output)
-        if file >= 0 { close(file) }
+        shutOutput()
     }
+
+    private var hasBytes: Bool { waitingInMemory > 0 || !parts.isEmpty || !tail.isEmpty }
 
     private func hold(_ bytes: ArraySlice<UInt8>) {
         guard hasReader else { return }
@@ -95,47 +92,39 @@ public final class ReadAhead: @unchecked Sendable {
             memory.removeFirst(taken)
             taken = 0
         }
-        if fileStart == fileEnd && waitingInMemory + bytes.count <= Self.memoryBytes {
+        if parts.isEmpty && tail.isEmpty && waitingInMemory + bytes.count <= Self.memoryBytes {
             memory += bytes
             return
         }
+        tail += bytes
+        guard tail.count >= Self.partBytes else { return }
+        let waiting = tail
+        tail = []
         do throws(ImageError) {
-            if file < 0 { file = try TemporaryFile.open() }
+            let part = try ScratchFile.Part(byteCount: waiting.count)
+            try part.write(waiting.span.bytes)
+            parts.append(part)
         } catch {
-            if case .temporaryFile(let code) = error { note(.temporaryFile, code) }
-            return giveUp()
-        }
-        var done = 0
-        while done < bytes.count {
-            let n = bytes.withUnsafeBytes { pwrite(file, $0.baseAddress! + done, $0.count - done, fileEnd) }
-            if n < 0 && errno == EINTR { continue }
-            if n <= 0 {
-                note(.temporaryFile, errno)
-                return giveUp()
-            }
-            done += n
-            fileEnd += off_t(n)
+            giveUp(error)
         }
     }
 
     /// The reader sees an end that is none of a picture.
-    private func giveUp() {
+    private func giveUp(_ error: ImageError? = nil) {
+        if case .temporaryFile(let code) = error { note(.temporaryFile, code) }
         hasReader = false
-        (memory, taken, fileStart, fileEnd) = ([], 0, 0, 0)
+        (memory, taken, parts, tail) = ([], 0, [], [])
         shutOutput()
     }
 
     private func shutOutput() {
-        // Closed twice it could be another's: a descriptor that leads nowhere takes its place.
-        let nowhere = Glibc.open("/dev/null", O_WRONLY)
-        if nowhere >= 0 {
-            dup2(nowhere, output)
-            close(nowhere)
-        }
+        if output >= 0 { close(output) }
+        output = -1
     }
 
     private func writeSome() {
         if waitingInMemory == 0 { refill() }
+        guard hasReader else { return }
         let n = memory.withUnsafeBytes { write(output, $0.baseAddress! + taken, min($0.count - taken, Self.blockBytes)) }
         if n > 0 {
             taken += n
@@ -145,19 +134,18 @@ public final class ReadAhead: @unchecked Sendable {
         }
     }
 
-    /// From the file.
+    /// From the scratch file, or what was to go there.
     private func refill() {
-        let count = min(Self.memoryBytes / 4, Int(fileEnd - fileStart))
-        memory = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in filled = max(0, pread(file, buffer.baseAddress, count, fileStart)) }
         taken = 0
-        fileStart += off_t(memory.count)
-        if memory.isEmpty {
-            note(.temporaryFile, EIO)
-            return giveUp()
+        guard let part = parts.first else {
+            (memory, tail) = (tail, [])
+            return
         }
-        if fileStart == fileEnd {
-            (fileStart, fileEnd) = (0, 0)
-            _ = ftruncate(file, 0)
+        parts.removeFirst()
+        do throws(ImageError) {
+            memory = try part.content()
+        } catch {
+            giveUp(error)
         }
     }
 }

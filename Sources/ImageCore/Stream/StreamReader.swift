@@ -62,7 +62,12 @@ public final class StreamReader: RowSource {
     /// picture is over a limit (then it can be passed over by the next call).
     public func next() throws(ImageError) -> Item? {
         try guarded { () throws(ImageError) in
-            if case .start = state { try readHeader() }
+            if case .start = state {
+                #if DEBUG
+                    Intruder.act()
+                #endif
+                try readHeader()
+            }
             try passOver()
             // What follows has a name of its own, or none.
             metadata.removeAll()

@@ -12,6 +12,9 @@ public struct FileInspector {
     /// Throws what says nothing of a picture: `unsupported`, `damaged` for what is none, and failures to read. Where a picture is cut or
     /// broken behind its size, the description has the fault.
     public func describe(_ source: ByteSource) throws(ImageError) -> PictureDescription {
+        #if DEBUG
+            Intruder.act()
+        #endif
         try source.prefetch(FileSignature.headBytes)
         switch FileSignature(source.waiting) {
         case .jpeg: return try described(.jpeg, source) { (picture) throws(ImageError) in try JPEGInspector(source, limits).read(into: &picture) }

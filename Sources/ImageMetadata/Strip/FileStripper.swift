@@ -19,6 +19,7 @@ public final class FileStripper {
         let editor = MetadataEditor(choice, limits: limits)
         #if DEBUG
             editor.plantsFault = plantsFault
+            Intruder.act()
         #endif
         try source.prefetch(FileSignature.headBytes)
         let format = FileSignature(source.waiting)

@@ -1,0 +1,218 @@
+import Glibc
+import ImageCore
+import Synchronization
+
+/// A file of a run: its name, and what opening it has given.
+public struct InputFile: Sendable {
+    enum Opened: Sendable {
+        case standardInput
+        case descriptor(Int32, isNamedPipe: Bool)
+        case failed(ImageError)
+    }
+
+    /// As it was given; `-` for standard input.
+    public let path: FilePath
+    let opened: Opened
+    /// The file that is to replace it, where the opener has made one.
+    let replacement: Replacement?
+
+    enum Replacement: Sendable {
+        case descriptor(Int32, existingMode: mode_t?, id: UInt32)
+        case failed(ImageError)
+    }
+
+    /// The open file; once.
+    public func open() throws(ImageError) -> Descriptor {
+        switch opened {
+        case .standardInput: .standardInput
+        case .descriptor(let number, let isNamedPipe): Descriptor(number: number, isNamedPipe: isNamedPipe)
+        case .failed(let error): throw error
+        }
+    }
+
+    /// Opened here and now.
+    public init(opening path: FilePath) {
+        (self.path, replacement) = (path, nil)
+        if path.isStandardStream {
+            opened = .standardInput
+            return
+        }
+        do throws(ImageError) {
+            let descriptor = try Descriptor.open(reading: path)
+            let isNamedPipe = descriptor.isNamedPipe
+            opened = .descriptor(descriptor.release(), isNamedPipe: isNamedPipe)
+        } catch {
+            opened = .failed(error)
+        }
+    }
+
+    /// Of what nobody takes.
+    func close() {
+        if case .descriptor(let number, _) = opened { Glibc.close(number) }
+    }
+
+    init(_ path: FilePath, _ opened: Opened, _ replacement: Replacement?) { (self.path, self.opened, self.replacement) = (path, opened, replacement) }
+}
+
+/// The names of a run's inputs.
+public enum InputNames: Sendable {
+    case operands([FilePath])
+    /// `--files0-from`
+    case list(FilePath)
+
+}
+
+extension GivenOptions {
+    /// The operands, or `--files0-from`, or where there is neither, standard input.
+    public func inputNames() throws(ImageError) -> InputNames {
+        guard let list = text("files0-from") else { return .operands((operands.isEmpty ? ["-"] : operands).map { FilePath(argument: $0) }) }
+        if !operands.isEmpty { throw .usage("FILE and --files0-from exclude each other") }
+        return .list(FilePath(argument: list))
+    }
+}
+
+/// The files of a run, one after the other; threads may ask for them.
+///
+/// In a sandbox who reads pictures has no way to a name. Up to `mostOpen` files are opened before it is entered; where there are more, or where
+/// a list may be slow to come, all are by a process of their own, which reads names and no picture, and hands over descriptors.
+public final class InputFiles: Sendable {
+    private let names: Mutex<NameSequence>
+    private let opener: FileOpener?
+    /// What is open from the start: in a sandbox, all, where there is no opener.
+    public let openPaths: [FilePath]
+
+    /// `replacing`: each file is to be replaced by another (`replacement`), whose bytes are to be on the disk before where `synchronizes`.
+    /// `readers`: how many files are read at a time.
+    public init(
+        _ names: InputNames, _ sandbox: Sandbox, replacing: Bool = false, synchronizes: Bool = false, readers: Int = 1, pool: BufferPool
+    ) throws(ImageError) {
+        var sequence = NameSequence(names, pool: pool)
+        if sandbox.isWanted, names.areSlow || !sequence.open(atMost: Self.mostOpen) {
+            openPaths = []
+            self.names = Mutex(NameSequence())
+            opener = try FileOpener(names, sequence, replacing: replacing, synchronizes: synchronizes, readers: readers)
+            sequence.close()
+        } else {
+            (openPaths, opener) = (sequence.openPaths, nil)
+            self.names = Mutex(sequence)
+        }
+    }
+
+    /// A quarter of what the process may have open, at most.
+    private static var mostOpen: Int {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return min(256, Int(clamping: limit.rlim_cur / 4))
+    }
+
+    public var hasOpener: Bool { opener != nil }
+
+    /// The next file; nil after the last. What is wrong with a name (`usage`) does not stop the list; another error does.
+    public func next() throws(ImageError) -> InputFile? {
+        if let opener { return try opener.next() }
+        return try names.withLock { (names) throws(ImageError) in try names.next() }
+    }
+
+    /// What is to replace `file`, at its `commit`.
+    public func replacement(of file: InputFile, synchronizes: Bool = false, pool: BufferPool) throws(ImageError) -> AtomicFile {
+        switch file.replacement {
+        case nil: try AtomicFile(file.path, synchronizes: synchronizes, pool: pool)
+        case .failed(let error): throw error
+        case .descriptor(let number, let mode, let id):
+            try AtomicFile(number: number, existingMode: mode, synchronizes: synchronizes, naming: opener!.naming(id), pool: pool)
+        }
+    }
+
+    /// Calls `take` for each file. What is wrong with a name, or with the list, which then ends, goes to `failed` with what it is about; a
+    /// failure to write ends the run.
+    public func forEach(
+        from names: InputNames, _ take: (InputFile) throws(ImageError) -> Void, failed: (ImageError, [UInt8]) throws(ImageError) -> Void
+    ) throws(ImageError) {
+        while true {
+            let file: InputFile
+            do throws(ImageError) {
+                guard let next = try next() else { return }
+                file = next
+            } catch {
+                try failed(error, names.subject)
+                if case .usage = error { continue }
+                return
+            }
+            try take(file)
+        }
+    }
+}
+
+extension InputNames {
+    /// What a fault of the list is about.
+    public var subject: [UInt8] {
+        if case .list(let path) = self, !path.isStandardStream { path.bytes } else { Array("standard input".utf8) }
+    }
+
+    var areOnStandardInput: Bool {
+        if case .list(let path) = self { path.isStandardStream } else { false }
+    }
+
+    /// Whether somebody may still be writing them.
+    var areSlow: Bool {
+        guard case .list(let path) = self else { return false }
+        return !((path.isStandardStream ? FileIdentity(descriptor: 0) : FileIdentity(path))?.isRegularFile ?? true)
+    }
+}
+
+/// The names one after the other, opened as they come.
+///
+/// Unchecked, because NameList is no Sendable: the only reference to it is in here, and this only in a Mutex or with one owner.
+struct NameSequence: @unchecked Sendable {
+    private var operands: ArraySlice<FilePath> = []
+    private var list: (path: FilePath, names: NameList?, pool: BufferPool)?
+    /// Opened before they are asked for; faults of names among them.
+    private var waiting: ArraySlice<Result<InputFile, ImageError>> = []
+
+    init() {}
+
+    init(_ names: InputNames, pool: BufferPool) {
+        switch names {
+        case .operands(let paths): operands = paths[...]
+        case .list(let path): list = (path, nil, pool)
+        }
+    }
+
+    /// False where there are more.
+    mutating func open(atMost most: Int) -> Bool {
+        while waiting.count < most {
+            do throws(ImageError) {
+                guard let path = try nextPath() else { return true }
+                waiting.append(.success(InputFile(opening: path)))
+            } catch {
+                waiting.append(.failure(error))
+            }
+        }
+        return false
+    }
+
+    var openPaths: [FilePath] { waiting.compactMap { if case .success(let file) = $0 { file.path } else { nil } } }
+
+    /// Those that wait, in a process that does not need them.
+    func close() {
+        for case .success(let file) in waiting { file.close() }
+    }
+
+    mutating func next() throws(ImageError) -> InputFile? {
+        if let file = waiting.popFirst() { return try file.get() }
+        return try nextPath().map { InputFile(opening: $0) }
+    }
+
+    private mutating func nextPath() throws(ImageError) -> FilePath? {
+        guard let list else { return operands.popFirst() }
+        do throws(ImageError) {
+            let names = if let names = list.names { names } else { try NameList(list.path, pool: list.pool) }
+            self.list!.names = names
+            return try names.next()
+        } catch {
+            // A list that cannot be read has ended.
+            if case .usage = error {} else { self.list = nil }
+            throw error
+        }
+    }
+}

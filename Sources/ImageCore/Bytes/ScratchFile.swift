@@ -1,0 +1,154 @@
+import CPlatformShims
+import Glibc
+import Synchronization
+
+/// Room on the disk for what is too large for memory: one file without a name for the whole process, in TMPDIR or /tmp, of which each
+/// user has parts. One, so that it can be open before a sandbox closes the way to all names.
+public enum ScratchFile {
+    private struct State {
+        var number: Int32 = -1
+        /// Why it could not be opened; 0 before it was tried.
+        var code: Int32 = 0
+        /// What was lent, by where it ends, and what has come back, in order.
+        var end: off_t = 0
+        var free: [Range<off_t>] = []
+        /// It is somebody's as a whole.
+        var isTaken = false
+
+        mutating func open() throws(ImageError) {
+            if number < 0 && code == 0 {
+                number = ScratchFile.openUnnamed()
+                code = number < 0 ? errno : 0
+            }
+            guard number >= 0, !isTaken else { throw .temporaryFile(errno: number < 0 ? code : EBUSY) }
+        }
+
+        /// The first room that is large enough.
+        mutating func take(_ count: off_t) -> Range<off_t> {
+            if let place = free.firstIndex(where: { off_t($0.count) >= count }) {
+                let range = free[place].lowerBound..<free[place].lowerBound + count
+                if range == free[place] { free.remove(at: place) } else { free[place] = range.upperBound..<free[place].upperBound }
+                return range
+            }
+            defer { end += count }
+            return end..<end + count
+        }
+
+        mutating func giveBack(_ range: Range<off_t>) {
+            var range = range
+            let place = free.firstIndex { $0.lowerBound > range.lowerBound } ?? free.count
+            free.insert(range, at: place)
+            if place + 1 < free.count, free[place + 1].lowerBound == range.upperBound { free[place] = range.lowerBound..<free.remove(at: place + 1).upperBound }
+            range = free[place]
+            if place > 0, free[place - 1].upperBound == range.lowerBound {
+                free[place - 1] = free[place - 1].lowerBound..<range.upperBound
+                free.remove(at: place)
+            }
+            // No larger than what is lent.
+            if let last = free.last, last.upperBound == end {
+                end = last.lowerBound
+                free.removeLast()
+                _ = ftruncate(number, end)
+            }
+        }
+    }
+
+    private static let state = Mutex(State())
+
+    /// Opens it, where that can be; that it cannot be is said to who needs it.
+    public static func openNow() {
+        state.withLock { (state) in _ = try? state.open() }
+    }
+
+    /// Where it can be opened later by who may make files without names, and no others, here; nil where that is not sure.
+    public static var directoryForUnnamed: FilePath? {
+        let path = directory
+        return imgpipe_has_unnamed_files(path) != 0 ? FilePath(path) : nil
+    }
+
+    private static var directory: String {
+        let path = getenv("TMPDIR").map { String(cString: $0) } ?? ""
+        return path.isEmpty ? "/tmp" : path
+    }
+
+    private static func openUnnamed() -> Int32 {
+        var number = imgpipe_open_unnamed(directory, O_RDWR, 0o600)
+        if number < 0 {
+            var name = Array((directory + "/imgpipe-XXXXXX").utf8CString)
+            number = mkstemp(&name)
+            if number >= 0 { unlink(name) }
+        }
+        return number
+    }
+
+    /// A part of it, in bytes.
+    package final class Part {
+        package let number: Int32
+        package let start: off_t
+        package let byteCount: Int
+        private let range: Range<off_t>
+
+        /// Throws `temporaryFile` where there is no file.
+        package init(byteCount: Int) throws(ImageError) {
+            // Whole pages, for those who map it.
+            let size = (off_t(byteCount) + 0xffff) & ~0xffff
+            (number, range) = try ScratchFile.state.withLock { (state) throws(ImageError) in
+                try state.open()
+                return (state.number, state.take(size))
+            }
+            (start, self.byteCount) = (range.lowerBound, byteCount)
+        }
+
+        /// All of `bytes`, from the part's start.
+        package func write(_ bytes: RawSpan) throws(ImageError) {
+            precondition(bytes.byteCount <= byteCount)
+            try bytes.withUnsafeBytes { (bytes) throws(ImageError) in
+                var done = 0
+                while done < bytes.count {
+                    let n = pwrite(number, bytes.baseAddress! + done, bytes.count - done, start + off_t(done))
+                    if n > 0 { done += n } else if n == 0 || errno != EINTR { throw .temporaryFile(errno: n == 0 ? ENOSPC : errno) }
+                }
+            }
+        }
+
+        /// Up to `count` bytes from `offset` on, as many as were written.
+        package func read(at offset: Int, to target: UnsafeMutableRawPointer, count: Int) throws(ImageError) {
+            var done = 0
+            while done < count {
+                let n = pread(number, target + done, count - done, start + off_t(offset + done))
+                if n > 0 { done += n } else if n == 0 || errno != EINTR { throw .temporaryFile(errno: n == 0 ? EIO : errno) }
+            }
+        }
+
+        /// All bytes that were written, which must be `byteCount`.
+        package func content() throws(ImageError) -> [UInt8] {
+            let room = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 1)
+            defer { room.deallocate() }
+            try read(at: 0, to: room, count: byteCount)
+            return Array(UnsafeRawBufferPointer(start: room, count: byteCount))
+        }
+
+        deinit { ScratchFile.state.withLock { $0.giveBack(range) } }
+    }
+
+    /// All of it, for one who does not know how much that will be; nobody has a part meanwhile.
+    package final class Whole {
+        package let number: Int32
+
+        /// Throws `temporaryFile` where there is no file, or where it is in use.
+        package init() throws(ImageError) {
+            number = try ScratchFile.state.withLock { (state) throws(ImageError) in
+                try state.open()
+                guard state.end == 0 else { throw .temporaryFile(errno: EBUSY) }
+                state.isTaken = true
+                return state.number
+            }
+        }
+
+        deinit {
+            _ = ftruncate(number, 0)
+            lseek(number, 0, SEEK_SET)
+            ScratchFile.state.withLock { $0.isTaken = false }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+import Foundation
+import Testing
+
+/// What a picture can do that has got hold of its decoder. The debug build has one that tries (Intruder).
+@Suite struct SandboxTests {
+    let place: Workplace
+
+    init() throws {
+        place = try Workplace()
+        _ = try place.sh(
+            """
+            mkdir out elsewhere; echo secret > elsewhere/secret; cp photo.jpg a.jpg; cp photo.jpg b.jpg
+            exiftool -q -overwrite_original -Comment=hello a.jpg b.jpg; PATH=\(Self.debug.path):$PATH
+            imgdecode photo.png > one.pix; printf 'a.jpg\\0b.jpg\\0' > list; cp photo.png out/other.png
+            """)
+    }
+
+    private static let debug = projectDirectory.appendingPathComponent(".build/debug")
+
+    /// A command of each way to work, and where it may make files.
+    struct Mode: CustomTestStringConvertible {
+        var name: String
+        var command: String
+        var outputs: String?
+        var testDescription: String { name }
+    }
+
+    static let modes = [
+        Mode(name: "imgdecode, one file", command: "imgdecode photo.jpg > /dev/null"),
+        Mode(name: "imgdecode, standard input", command: "imgdecode < photo.jpg > /dev/null"),
+        Mode(name: "imgdecode, several", command: "imgdecode photo.jpg photo.png photo.webp > /dev/null"),
+        Mode(name: "imgdecode, a list", command: "imgdecode --files0-from list > /dev/null"),
+        Mode(name: "imgdecode, a slow list", command: "cat list | imgdecode --files0-from - > /dev/null"),
+        Mode(name: "imginfo", command: "imginfo photo.jpg"),
+        Mode(name: "imginfo, a slow list", command: "cat list | imginfo --files0-from -"),
+        Mode(name: "imgresize", command: "imgresize 8 < one.pix > /dev/null"),
+        Mode(name: "imgquality", command: "imgquality photo.png photo.jpg"),
+        Mode(name: "imgencode, standard output", command: "imgencode < one.pix > /dev/null"),
+        Mode(name: "imgencode, one file", command: "imgencode -o out/x.jpg < one.pix", outputs: "out"),
+        Mode(name: "imgencode, a template", command: "imgencode -o 'out/%n.jpg' < one.pix", outputs: "out"),
+        Mode(name: "imgencode, a template with directories", command: "imgencode -o 'out/%d/%n.jpg' < one.pix", outputs: "out"),
+        Mode(name: "imgstrip, one file", command: "imgstrip a.jpg > /dev/null"),
+        Mode(name: "imgstrip, a template", command: "imgstrip -o 'out/%f' a.jpg b.jpg", outputs: "out"),
+        Mode(name: "imgstrip, a template and a slow list", command: "cat list | imgstrip -j 2 -o 'out/%f' --files0-from -", outputs: "out"),
+        Mode(name: "imgstrip, in place", command: "cp a.jpg b.jpg out; imgstrip -i out/a.jpg out/b.jpg", outputs: "out"),
+        Mode(name: "imgstrip, in place, a slow list", command: "cat list | imgstrip -i -j 2 --files0-from -"),
+        Mode(name: "imgquality, a map", command: "imgquality --map out/map.png photo.png photo.jpg", outputs: "out"),
+    ]
+
+    private func run(_ mode: Mode, _ deed: String, sandboxed: Bool = true) throws -> Outcome {
+        let switchedOff = sandboxed ? "" : "export IMG_NO_SANDBOX=1; "
+        return try place.sh("ulimit -c 0; export SWIFT_BACKTRACE=enable=no; export IMG_INTRUDER='\(deed)'; \(switchedOff)PATH=\(Self.debug.path):$PATH; \(mode.command)")
+    }
+
+    private func isStopped(_ outcome: Outcome, bySignal: Bool) -> Bool {
+        // 31 is SIGSYS, and what sh makes of it.
+        bySignal ? outcome.status == 128 + 31 : outcome.errors.contains("intruder: ") && !outcome.errors.contains("intruder: done")
+    }
+
+    @Test(arguments: modes) func theIntruderIsStopped(_ mode: Mode) throws {
+        let secret = place.url("elsewhere/secret").path
+        for deed in ["read:\(secret)", "write:\(secret)", "write:\(place.url("elsewhere/new").path)", "read:/etc/passwd", "read:\(place.url("photo.png").path)"] {
+            #expect(isStopped(try run(mode, deed), bySignal: false), "\(deed)")
+        }
+        for deed in ["socket", "process", "program"] { #expect(isStopped(try run(mode, deed), bySignal: true), "\(deed)") }
+        #expect(try place.names(in: "elsewhere") == ["secret"])
+        // Where files are made: none that is there is read.
+        if let outputs = mode.outputs { #expect(isStopped(try run(mode, "read:\(place.url(outputs).path)/other.png"), bySignal: false)) }
+    }
+
+    /// So that the test above can fail.
+    @Test(arguments: modes) func withoutItTheIntruderIsNot(_ mode: Mode) throws {
+        for deed in ["read:/etc/passwd", "write:\(place.url("elsewhere/new").path)", "socket", "process"] {
+            #expect(try run(mode, deed, sandboxed: false).errors.contains("intruder: done"), "\(deed)")
+        }
+    }
+
+    @Test func aProgramIsStartedWithoutIt() throws {
+        let outcome = try run(Self.modes[0], "program", sandboxed: false)
+        // It is the program now, which says nothing.
+        #expect(outcome.status == 0 && outcome.errors.isEmpty)
+    }
+
+    @Test func verboseSaysWhichLayersHold() throws {
+        let outcome = try place.sh("imgdecode -v photo.png | imgresize -v 100 | imgencode -v > a.jpg; imginfo -v a.jpg; imgquality -v a.jpg a.jpg; imgstrip -v a.jpg > b.jpg")
+        #expect(outcome.status == 0 && outcome.sandboxes.count == 6)
+        #expect(Set(outcome.sandboxes).count == 1 && outcome.sandboxes[0].hasPrefix("no new privileges, limits"))
+        #expect(try place.sh("imginfo -v --no-sandbox a.jpg").sandboxes == ["none"])
+        #expect(try place.sh("IMG_NO_SANDBOX=1 imginfo -v a.jpg").sandboxes == ["none"])
+    }
+
+    /// 600 names: more than are opened at once.
+    @Test func longListsGiveWhatTheyGiveWithoutIt() throws {
+        let script = """
+            for i in $(seq 200); do printf 'photo.png\\0missing.png\\0gray.jpg\\0'; done > long
+            for way in "" --no-sandbox; do imgdecode $way --files0-from long 2> messages$way | cksum; done > sums
+            cat long | imgdecode --files0-from - 2> messages-piped | cksum >> sums
+            uniq sums | wc -l; cmp messages messages--no-sandbox; cmp messages messages-piped; grep -c missing.png messages
+            """
+        #expect(try place.sh(script).text.split(separator: "\n") == ["1", "200"])
+    }
+
+    @Test func whatIsTooLargeForMemoryFindsRoom() throws {
+        // A turned picture is held whole: 192,000 bytes, where 150,000 are allowed; and a file of more than waits in memory goes to a pipe.
+        let script = """
+            exiftool -q -overwrite_original -Orientation#=6 photo.png
+            mkdir scratch; export TMPDIR=$PWD/scratch
+            imgdecode --orient apply --max-memory 800K photo.png > small.pix && imgdecode --orient apply photo.png | cmp - small.pix
+            ls -A scratch
+            """
+        let outcome = try place.sh(script)
+        #expect(outcome.errors == "" && outcome.text == "")
+    }
+}
