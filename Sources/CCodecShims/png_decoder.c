@@ -32,6 +32,22 @@ static _Noreturn void fail(imgpipe_png_decoder *self, imgpipe_code code) {
     longjmp(self->jump, 1);
 }
 
+/* libpng does without what it finds no memory for: a text, a profile. We do not. */
+static png_voidp allocate(png_structp png, png_alloc_size_t size) {
+    imgpipe_png_decoder *self = png_get_mem_ptr(png);
+    void *start = malloc(size);
+    if (!start) {
+        self->failure = IMGPIPE_MEMORY;
+        longjmp(self->jump, 1);
+    }
+    return start;
+}
+
+static void release(png_structp png, png_voidp start) {
+    (void)png;
+    free(start);
+}
+
 static void error_exit(png_structp png, png_const_charp text) {
     imgpipe_png_decoder *self = png_get_error_ptr(png);
     snprintf(self->message, sizeof self->message, "%s", text);
@@ -136,7 +152,8 @@ imgpipe_code imgpipe_png_read_header(
     self->chunk = chunk;
     memset(self->bad_chunk, 0, sizeof self->bad_chunk);
     GUARD(self);
-    self->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, self, error_exit, keep_warning);
+    self->png = png_create_read_struct_2(
+        PNG_LIBPNG_VER_STRING, self, error_exit, keep_warning, self, allocate, release);
     self->info = self->png ? png_create_info_struct(self->png) : NULL;
     if (!self->info) fail(self, IMGPIPE_MEMORY);
     png_structp png = self->png;

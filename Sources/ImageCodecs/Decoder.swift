@@ -13,8 +13,8 @@ public final class Decoder {
     private var salvage: SalvagedPicture?
     /// What stands in for a JPEG, and its bytes.
     private var thumbnail: (JPEGDecoder, MemoryFile)?
-    private lazy var jpeg = JPEGDecoder(pool: pool, options: options)
-    private lazy var png = PNGDecoder(pool: pool, options: options)
+    private var jpeg: JPEGDecoder?
+    private var png: PNGDecoder?
     private lazy var pnm = PNMDecoder(pool: pool, options: options)
     private lazy var webp = WebPDecoder(pool: pool, options: options)
 
@@ -39,7 +39,9 @@ public final class Decoder {
         }
         switch format {
         case .jpeg: rows = try salvaged(openJPEG(source))
-        case .png: rows = try salvaged(png.open(source))
+        case .png:
+            if png == nil { png = try PNGDecoder(pool: pool, options: options) }
+            rows = try salvaged(png!.open(source))
         case .webp: rows = try salvaged(webp.open(source))
         case .pnm: rows = try salvaged(pnm.open(source))
         case .pixelStream: throw .damaged("is a pixel stream already; it needs no imgdecode")
@@ -72,27 +74,28 @@ public final class Decoder {
 
     /// Of one that is salvaged and has nothing to give, its thumbnail.
     private func openJPEG(_ source: ByteSource) throws(ImageError) -> any StatefulDecoder {
+        let jpeg = if let jpeg { jpeg } else { try JPEGDecoder(pool: pool, options: options) }
+        self.jpeg = jpeg
         do throws(ImageError) {
             let decoder = try jpeg.open(source)
             guard options.salvages, let bytes = jpeg.metadata[.exif].flatMap(Exif.thumbnail) else { return decoder }
             let picture = SalvagedPicture(decoder, leastRecovered: options.leastRecovered)
             try picture.readAhead()
-            if decoder.damage.isEmpty, let fault = picture.fault ?? decoder.damage.fault, let thumbnail = openThumbnail(bytes, fault) { return thumbnail }
+            if decoder.damage.isEmpty, let fault = picture.fault ?? decoder.damage.fault, let thumbnail = openThumbnail(bytes, of: jpeg, fault) { return thumbnail }
             salvage = picture
             return decoder
         } catch {
-            guard options.salvages, error.isDamage, let bytes = jpeg.metadata[.exif].flatMap(Exif.thumbnail), let thumbnail = openThumbnail(bytes, error)
+            guard options.salvages, error.isDamage, let bytes = jpeg.metadata[.exif].flatMap(Exif.thumbnail), let thumbnail = openThumbnail(bytes, of: jpeg, error)
             else { throw error }
             return thumbnail
         }
     }
 
-    private func openThumbnail(_ bytes: [UInt8], _ fault: ImageError) -> JPEGDecoder? {
-        let (metadata, decoder) = (jpeg.metadata, JPEGDecoder(pool: pool, options: options))
-        guard let file = try? MemoryFile(), (try? file.write(bytes.span.bytes)) != nil, isWholeThumbnail(file),
+    private func openThumbnail(_ bytes: [UInt8], of jpeg: JPEGDecoder, _ fault: ImageError) -> JPEGDecoder? {
+        guard let decoder = try? JPEGDecoder(pool: pool, options: options), let file = try? MemoryFile(), (try? file.write(bytes.span.bytes)) != nil, isWholeThumbnail(file),
             let source = try? file.source(pool: pool), let opened = try? decoder.open(source)
         else { return nil }
-        opened.standsIn(for: metadata)
+        opened.standsIn(for: jpeg.metadata)
         thumbnail = (decoder, file)
         salvage = SalvagedPicture(opened, leastRecovered: options.leastRecovered, standIn: "its EXIF thumbnail stands in for it", fault: fault)
         return opened
@@ -113,10 +116,10 @@ public final class Decoder {
     private func isAltered(_ first: any RowSource, _ colored: any RowSource, _ last: any RowSource) -> Bool {
         let (before, after) = (first.info, last.info)
         // An animation is more than its first frame, and a picture that is not turned is not what others show.
-        let isAnimated = (format == .png && png.isAnimated) || (format == .webp && webp.isAnimated && options.takesFirstFrameOnly)
+        let isAnimated = (format == .png && png?.isAnimated ?? false) || (format == .webp && webp.isAnimated && options.takesFirstFrameOnly)
         let isLeftTurned = options.orientation == .ignore && (first.metadata[.exif].flatMap(Exif.orientation) ?? 1) != 1
         if isAnimated || isLeftTurned || before.isScaled { return true }
-        if format == .jpeg && jpeg.changesColors { return true }
+        if format == .jpeg && jpeg?.changesColors ?? false { return true }
         return colored !== first || before.orientation != after.orientation || after.depth < before.depth
             || (after.format.model == .gray && before.format.model != .gray) || (before.format.hasAlpha && !after.format.hasAlpha)
     }
@@ -135,15 +138,15 @@ public final class Decoder {
     /// What was odd about the picture last opened, but harmed no pixel; complete when its rows are read.
     public var remarks: [String] {
         switch format {
-        case .jpeg: jpeg.remarks
-        case .png: png.remarks
+        case .jpeg: jpeg?.remarks ?? []
+        case .png: png?.remarks ?? []
         default: []
         }
     }
 
     /// What of the picture last opened could not be taken along; complete when its rows are read.
     public var warnings: [String] {
-        (format == .png ? png.warnings : format == .jpeg ? jpeg.warnings : []) + (profileIsBroken ? ["its ICC profile cannot be used; taken as sRGB"] : [])
+        ((format == .png ? png?.warnings : format == .jpeg ? jpeg?.warnings : nil) ?? []) + (profileIsBroken ? ["its ICC profile cannot be used; taken as sRGB"] : [])
             + (fileIsTooLarge ? ["the file is more than the \(options.limits.metadata) bytes of --max-metadata, and is not carried"] : [])
     }
 }

@@ -94,9 +94,9 @@ final class InfoRun {
 
     private func write(_ picture: PictureDescription, name: [UInt8]) throws(ImageError) {
         let bytes: [UInt8] = switch style {
-        case .json: InfoJSON.line(picture, name: name)
-        case .full: InfoText.lines(picture, name: name, isBrief: false)
-        case .brief: InfoText.lines(picture, name: name, isBrief: true)
+        case .json: try InfoJSON.line(picture, name: name)
+        case .full: try InfoText.lines(picture, name: name, isBrief: false)
+        case .brief: try InfoText.lines(picture, name: name, isBrief: true)
         }
         try Descriptor.standardOutput.write(bytes.span.bytes)
     }

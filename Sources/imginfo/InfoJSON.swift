@@ -67,13 +67,13 @@ enum NumberText {
 
 /// A picture as an object. Members that say nothing are left out; names of fields are those of the field's own standard.
 enum InfoJSON {
-    static func line(_ picture: PictureDescription, name: [UInt8]) -> [UInt8] {
+    static func line(_ picture: PictureDescription, name: [UInt8]) throws(ImageError) -> [UInt8] {
         var bytes: [UInt8] = []
-        object(picture, name).write(to: &bytes)
+        try object(picture, name).write(to: &bytes)
         return bytes + [0x0a]
     }
 
-    private static func object(_ picture: PictureDescription, _ name: [UInt8]) -> JSONValue {
+    private static func object(_ picture: PictureDescription, _ name: [UInt8]) throws(ImageError) -> JSONValue {
         var members: [(String, JSONValue)] = []
         func add(_ name: String, _ value: JSONValue?) { if let value { members.append((name, value)) } }
         add("file", .text(name.isEmpty ? "-" : String(decoding: name, as: UTF8.self)))
@@ -100,7 +100,7 @@ enum InfoJSON {
         add("exif", exif.flatMap { fields($0) { $0 != .thumbnail } })
         add("thumbnail", exif.flatMap { fields($0) { $0 == .thumbnail } })
         add("gps", exif?.position.map(position))
-        add("xmp", picture.xmp.flatMap { packet in object(XMPListing.properties(in: packet).map { ($0.name, values($0.values)) }) })
+        if let xmp = picture.xmp { add("xmp", object(try XMPListing.properties(in: xmp).map { ($0.name, values($0.values)) })) }
         add("iptc", picture.iptc.flatMap { block in object(IPTCListing.fields(in: block).map { ($0.name, values($0.values)) }) })
         add("comments", picture.texts.isEmpty ? nil : .list(picture.texts.map { .object([("keyword", .text($0.keyword)), ("text", .text($0.text))]) }))
         add("c2pa", .bool(picture.hasC2PA))

@@ -4,9 +4,9 @@ import ImageMetadata
 
 /// A picture for people: a line that says what it is, and below it what its metadata say.
 enum InfoText {
-    static func lines(_ picture: PictureDescription, name: [UInt8], isBrief: Bool) -> [UInt8] {
+    static func lines(_ picture: PictureDescription, name: [UInt8], isBrief: Bool) throws(ImageError) -> [UInt8] {
         var lines = [(name.isEmpty ? "standard input" : Console.printable(name)) + ": " + summary(picture)]
-        if !isBrief { addMetadata(picture, to: &lines) }
+        if !isBrief { try addMetadata(picture, to: &lines) }
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }
 
@@ -38,7 +38,7 @@ enum InfoText {
 
     // MARK: Metadata
 
-    private static func addMetadata(_ picture: PictureDescription, to lines: inout [String]) {
+    private static func addMetadata(_ picture: PictureDescription, to lines: inout [String]) throws(ImageError) {
         /// A head, and fields below it, their values under one another.
         func add(_ head: String, _ fields: [(name: String, value: String)] = []) {
             lines.append("  " + head)
@@ -64,8 +64,8 @@ enum InfoText {
         }
         if let listing = picture.exif.flatMap({ ExifListing($0) }) {
             let names = listing.fields.filter { $0.directory != .thumbnail }
-            let text = ExifText(isBigEndian: listing.isBigEndian)
-            add("EXIF" + size("exif"), names.map { ($0.name ?? "0x" + String($0.tag, radix: 16), text.value(of: $0)) })
+            let text = try ExifText(isBigEndian: listing.isBigEndian)
+            add("EXIF" + size("exif"), try names.map { (field) throws(ImageError) in (field.name ?? "0x" + String(field.tag, radix: 16), try text.value(of: field)) })
             if let position = listing.position {
                 let altitude = position.altitude.map { ", \(NumberText.general($0)) m" } ?? ""
                 add("position \(NumberText.general(position.latitude)), \(NumberText.general(position.longitude))\(altitude)")
@@ -74,7 +74,7 @@ enum InfoText {
         } else if picture.exif != nil {
             add("EXIF, malformed" + size("exif"))
         }
-        if let xmp = picture.xmp { add("XMP" + size("xmp"), XMPListing.properties(in: xmp).map { ($0.name, $0.values.joined(separator: "; ")) }) }
+        if let xmp = picture.xmp { add("XMP" + size("xmp"), try XMPListing.properties(in: xmp).map { ($0.name, $0.values.joined(separator: "; ")) }) }
         if let iptc = picture.iptc { add("IPTC" + size("iptc"), IPTCListing.fields(in: iptc).map { ($0.name, $0.values.joined(separator: "; ")) }) }
         if !picture.texts.isEmpty { add("text" + size("comment"), picture.texts.map { ($0.keyword, String($0.text.prefix(1000))) }) }
         if picture.hasC2PA { add("C2PA" + size("c2pa")) }

@@ -115,7 +115,7 @@ final class StripRun: Sendable {
         }
         let files = try InputFiles(names, sandbox, replacing: settings.isInPlace, synchronizes: settings.synchronizes, readers: jobs, pool: pool)
         // Where another process opens them, it makes what replaces them too.
-        var places: [Sandbox.Output] = settings.isInPlace ? files.openPaths.map { .file($0) } : []
+        var places: [Sandbox.Output] = settings.isInPlace && !files.hasOpener ? files.openPaths.map { .file($0) } : []
         if let output = settings.output {
             let template = try OutputTemplate(output)
             places.append(template.isTemplate ? .template(template) : .file(output))

@@ -94,7 +94,7 @@ enum Fuzz {
         withSource(bytes[...]) { source in
             let picture = try FileInspector(limits: limits).describe(source)
             _ = picture.exif.flatMap { ExifListing($0)?.fields.count }
-            _ = picture.xmp.map { XMPListing.properties(in: $0).count }
+            if let xmp = picture.xmp { _ = try XMPListing.properties(in: xmp).count }
             _ = picture.iptc.map { IPTCListing.fields(in: $0).count }
         }
     }

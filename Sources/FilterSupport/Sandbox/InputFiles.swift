@@ -8,6 +8,8 @@ public struct InputFile: Sendable {
         case standardInput
         case descriptor(Int32, isNamedPipe: Bool)
         case failed(ImageError)
+        /// No file, but what is wrong with a name of a list, or with the list.
+        case fault(ImageError)
     }
 
     /// As it was given; `-` for standard input.
@@ -26,7 +28,7 @@ public struct InputFile: Sendable {
         switch opened {
         case .standardInput: .standardInput
         case .descriptor(let number, let isNamedPipe): Descriptor(number: number, isNamedPipe: isNamedPipe)
-        case .failed(let error): throw error
+        case .failed(let error), .fault(let error): throw error
         }
     }
 
@@ -78,8 +80,8 @@ extension GivenOptions {
 public final class InputFiles: Sendable {
     private let names: Mutex<NameSequence>
     private let opener: FileOpener?
-    /// What is open from the start: in a sandbox, all, where there is no opener.
-    public let openPaths: [FilePath]
+    /// How many are open from the start: in a sandbox, all, where there is no opener.
+    let openCount: Int
 
     /// `replacing`: each file is to be replaced by another (`replacement`), whose bytes are to be on the disk before where `synchronizes`.
     /// `readers`: how many files are read at a time.
@@ -88,12 +90,12 @@ public final class InputFiles: Sendable {
     ) throws(ImageError) {
         var sequence = NameSequence(names, pool: pool)
         if sandbox.isWanted, names.areSlow || !sequence.open(atMost: Self.mostOpen) {
-            openPaths = []
+            openCount = 0
             self.names = Mutex(NameSequence())
             opener = try FileOpener(names, sequence, replacing: replacing, synchronizes: synchronizes, readers: readers)
             sequence.close()
         } else {
-            (openPaths, opener) = (sequence.openPaths, nil)
+            (openCount, opener) = (sequence.openCount, nil)
             self.names = Mutex(sequence)
         }
     }
@@ -106,6 +108,9 @@ public final class InputFiles: Sendable {
     }
 
     public var hasOpener: Bool { opener != nil }
+
+    /// Those that are open and not taken yet.
+    public var openPaths: [FilePath] { names.withLock { $0.openPaths } }
 
     /// The next file; nil after the last. What is wrong with a name (`usage`) does not stop the list; another error does.
     public func next() throws(ImageError) -> InputFile? {
@@ -164,16 +169,19 @@ extension InputNames {
 ///
 /// Unchecked, because NameList is no Sendable: the only reference to it is in here, and this only in a Mutex or with one owner.
 struct NameSequence: @unchecked Sendable {
-    private var operands: ArraySlice<FilePath> = []
+    private var operands: [FilePath] = []
+    private var takenOperands = 0
     private var list: (path: FilePath, names: NameList?, pool: BufferPool)?
-    /// Opened before they are asked for; faults of names among them.
-    private var waiting: ArraySlice<Result<InputFile, ImageError>> = []
+    /// Opened before they are asked for, from `taken` on; faults of names among them. Of one type, as each more of an array costs a short run
+    /// a hundredth of its time.
+    private var waiting: [InputFile] = []
+    private var taken = 0
 
     init() {}
 
     init(_ names: InputNames, pool: BufferPool) {
         switch names {
-        case .operands(let paths): operands = paths[...]
+        case .operands(let paths): operands = paths
         case .list(let path): list = (path, nil, pool)
         }
     }
@@ -183,28 +191,37 @@ struct NameSequence: @unchecked Sendable {
         while waiting.count < most {
             do throws(ImageError) {
                 guard let path = try nextPath() else { return true }
-                waiting.append(.success(InputFile(opening: path)))
+                waiting.append(InputFile(opening: path))
             } catch {
-                waiting.append(.failure(error))
+                waiting.append(InputFile(FilePath([]), .fault(error), nil))
             }
         }
         return false
     }
 
-    var openPaths: [FilePath] { waiting.compactMap { if case .success(let file) = $0 { file.path } else { nil } } }
+    var openPaths: [FilePath] { waiting[taken...].compactMap { if case .fault = $0.opened { nil } else { $0.path } } }
+    var openCount: Int { waiting.count }
 
     /// Those that wait, in a process that does not need them.
     func close() {
-        for case .success(let file) in waiting { file.close() }
+        for file in waiting { file.close() }
     }
 
     mutating func next() throws(ImageError) -> InputFile? {
-        if let file = waiting.popFirst() { return try file.get() }
+        if taken < waiting.count {
+            taken += 1
+            if case .fault(let error) = waiting[taken - 1].opened { throw error }
+            return waiting[taken - 1]
+        }
         return try nextPath().map { InputFile(opening: $0) }
     }
 
     private mutating func nextPath() throws(ImageError) -> FilePath? {
-        guard let list else { return operands.popFirst() }
+        guard let list else {
+            guard takenOperands < operands.count else { return nil }
+            takenOperands += 1
+            return operands[takenOperands - 1]
+        }
         do throws(ImageError) {
             let names = if let names = list.names { names } else { try NameList(list.path, pool: list.pool) }
             self.list!.names = names

@@ -26,7 +26,7 @@ enum OpenerMessage {
             packet.put(file.path.bytes)
             switch file.opened {
             case .standardInput: packet.put(byte: 0)
-            case .failed(let error):
+            case .failed(let error), .fault(let error):
                 packet.put(byte: 1)
                 packet.put(error)
             case .descriptor(let number, let isNamedPipe):

@@ -35,25 +35,29 @@ public struct Sandbox: Sendable {
         // Where no path may be opened the scratch file still can be, when it is needed; else that is now.
         let scratch = spools && outputs.isEmpty ? ScratchFile.directoryForUnnamed : nil
         if spools && scratch == nil { ScratchFile.openNow() }
-        var layers: [String] = []
-        if imgpipe_no_new_privileges() == 0 { layers.append("no new privileges") }
+        let hasNoNewPrivileges = imgpipe_no_new_privileges() == 0
         // Inputs and outputs at a time, and some of the codecs'.
-        if imgpipe_lower_limits(UInt32(64 + 8 * threads + (files?.openPaths.count ?? 0)), threads > 0 ? 1 : 0) == 0 { layers.append("limits") }
-        if let version = Self.restrictPaths(outputs, scratch) { layers.append("Landlock \(version)") }
+        let hasLimits = imgpipe_lower_limits(UInt32(64 + 8 * threads + (files?.openCount ?? 0)), threads > 0 ? 1 : 0) == 0
+        let landlock = Self.restrictPaths(outputs, scratch)
         var grants = 0
         if !outputs.isEmpty { grants |= IMGPIPE_PATHS }
         if threads > 0 { grants |= IMGPIPE_THREADS }
         if files?.hasOpener ?? false { grants |= IMGPIPE_OPENER }
-        if imgpipe_seccomp(UInt32(grants)) == 0 { layers.append("seccomp") }
-        if isVerbose { console.say("sandbox: " + (layers.isEmpty ? "none" : layers.joined(separator: ", "))) }
+        let hasSeccomp = imgpipe_seccomp(UInt32(grants)) == 0
+        guard isVerbose else { return }
+        var layers = hasNoNewPrivileges ? ["no new privileges"] : []
+        if hasLimits { layers.append("limits") }
+        if landlock > 0 { layers.append("Landlock \(landlock)") }
+        if hasSeccomp { layers.append("seccomp") }
+        console.say("sandbox: " + (layers.isEmpty ? "none" : layers.joined(separator: ", ")))
     }
 
-    /// The version of Landlock that holds; nil for none.
-    private static func restrictPaths(_ outputs: [Output], _ scratch: FilePath?) -> Int32? {
+    /// The version of Landlock that holds; 0 for none.
+    private static func restrictPaths(_ outputs: [Output], _ scratch: FilePath?) -> Int32 {
         let version = imgpipe_landlock_version()
-        guard version > 0 else { return nil }
+        guard version > 0 else { return 0 }
         let number = imgpipe_landlock_begin(version)
-        guard number >= 0 else { return nil }
+        guard number >= 0 else { return 0 }
         let ruleset = Descriptor(number: number)
         var last: (FilePath, UInt32)?
         for output in outputs {
@@ -64,7 +68,7 @@ public struct Sandbox: Sendable {
             _ = path.withCString { imgpipe_landlock_allow(ruleset.number, version, $0, grants) }
         }
         if let scratch { _ = scratch.withCString { imgpipe_landlock_allow(ruleset.number, version, $0, UInt32(IMGPIPE_UNNAMED_FILES)) } }
-        return imgpipe_landlock_enforce(ruleset.number) == 0 ? version : nil
+        return imgpipe_landlock_enforce(ruleset.number) == 0 ? version : 0
     }
 
     private static func place(of output: Output) -> (FilePath, UInt32)? {

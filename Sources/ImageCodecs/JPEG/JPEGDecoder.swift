@@ -27,8 +27,8 @@ public final class JPEGDecoder: RowSource, StatefulDecoder {
     public private(set) var metadata: [MetadataRecord] = []
     public var trailingMetadata: [MetadataRecord] { [] }
 
-    public init(pool: BufferPool, options: DecodeOptions) {
-        guard let jpeg = imgpipe_jpeg_decoder_new() else { fatalError("out of memory") }
+    public init(pool: BufferPool, options: DecodeOptions) throws(ImageError) {
+        guard let jpeg = imgpipe_jpeg_decoder_new() else { throw .outOfMemory }
         (self.jpeg, self.pool, self.options) = (jpeg, pool, options)
     }
 

@@ -17,7 +17,7 @@ final class JPEGEncoder: RowSink {
     static let maximumSide: UInt32 = 65500
 
     init(_ sink: any ByteSink, _ options: EncodeOptions, pool: BufferPool) throws(ImageError) {
-        guard let jpeg = imgpipe_jpeg_encoder_new() else { throw .internalError("out of memory") }
+        guard let jpeg = imgpipe_jpeg_encoder_new() else { throw .outOfMemory }
         (self.jpeg, self.options, self.pool) = (jpeg, options, pool)
         output = CodecOutput(sink)
     }

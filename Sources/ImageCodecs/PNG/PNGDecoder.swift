@@ -28,12 +28,12 @@ public final class PNGDecoder: RowSource, StatefulDecoder {
     private var hasLookedBehind = false
     private var colorRemark: String?
 
-    public init(pool: BufferPool, options: DecodeOptions) {
-        guard let png = imgpipe_png_decoder_new() else { fatalError("out of memory") }
+    public init(pool: BufferPool, options: DecodeOptions) throws(ImageError) {
+        rows = try PNGRows(limits: options.limits, salvages: options.salvages, pool: pool)
+        guard let png = imgpipe_png_decoder_new() else { throw .outOfMemory }
         (self.png, self.pool, self.options) = (png, pool, options)
         chunks = PNGMetadata(limits: options.limits)
         lateChunks = chunks
-        rows = PNGRows(limits: options.limits, salvages: options.salvages, pool: pool)
     }
 
     deinit { imgpipe_png_decoder_free(png) }

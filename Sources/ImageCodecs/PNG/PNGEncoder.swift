@@ -17,7 +17,7 @@ final class PNGEncoder: RowSink {
     private var packer: PNGPacker?
 
     init(_ sink: any ByteSink, _ options: EncodeOptions, _ coding: PNGCoding, pool: BufferPool) throws(ImageError) {
-        guard let png = imgpipe_png_encoder_new() else { throw .internalError("out of memory") }
+        guard let png = imgpipe_png_encoder_new() else { throw .outOfMemory }
         self.png = png
         level = Int32(options.compression ?? options.effort ?? 6)
         (self.coding, self.pool) = (coding, pool)

@@ -51,8 +51,8 @@ final class PNGRows {
     /// Bytes that kernels may read behind a row.
     private static let slackBytes = 8
 
-    init(limits: Limits, salvages: Bool, pool: BufferPool) {
-        guard let inflater = imgpipe_inflater_new() else { fatalError("out of memory") }
+    init(limits: Limits, salvages: Bool, pool: BufferPool) throws(ImageError) {
+        guard let inflater = imgpipe_inflater_new() else { throw .outOfMemory }
         (self.inflater, self.limits, self.salvages, self.pool) = (inflater, limits, salvages, pool)
     }
 

@@ -7,7 +7,7 @@ import ImageCore
 /// A walk from chunk to chunk; where a size leads nowhere, on to the next place, aligned to two bytes, where a chunk that pictures are made of
 /// begins with a size that fits.
 enum WebPChunks {
-    private struct Chunk {
+    struct Chunk {
         let type: FourCC
         /// Of its content, as far as it is there.
         let content: Range<Int>
@@ -21,7 +21,13 @@ enum WebPChunks {
     private static let otherTypes: [FourCC] = [FourCC("VP8X"), FourCC("ANIM"), FourCC("ALPH")] + metadataTypes.map(\.type)
     /// With their flags in VP8X.
     private static let metadataTypes: [(type: FourCC, flag: UInt8)] = [(FourCC("ICCP"), 0x20), (FourCC("EXIF"), 0x08), (FourCC("XMP "), 0x04)]
-    private static let alphaFlag: UInt8 = 0x10, animationFlag: UInt8 = 0x02
+    private static let alphaFlag: UInt8 = 0x10
+    static let animationFlag: UInt8 = 0x02
+
+    /// Of the extended header; nil for a file without one.
+    static func flags(of file: UnsafeRawBufferPointer) -> UInt8? {
+        file.count >= 30 && FourCC(code: file.loadUnaligned(fromByteOffset: 12, as: UInt32.self)) == FourCC("VP8X") ? file[20] : nil
+    }
 
     /// What is whole in a file.
     struct Rebuilt {
@@ -95,7 +101,8 @@ enum WebPChunks {
             firstDoubtfulFrame: firstLost.flatMap { $0 < count ? $0 : nil })
     }
 
-    private static func walk(_ file: UnsafeRawBufferPointer) -> [Chunk] {
+    /// The chunks that are known, in order.
+    static func walk(_ file: UnsafeRawBufferPointer) -> [Chunk] {
         var chunks: [Chunk] = []
         // Fuzzed files have thousands; pictures a few.
         var at = 12

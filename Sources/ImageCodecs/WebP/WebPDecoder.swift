@@ -127,7 +127,7 @@ public final class WebPDecoder: RowSource, StatefulDecoder {
     }
 
     /// Whether the container is what libwebp's demuxer takes for a whole one.
-    private static func isWhole(_ file: UnsafeRawBufferPointer) -> Bool {
+    static func isWhole(_ file: UnsafeRawBufferPointer) -> Bool {
         var data = WebPData(bytes: file.baseAddress!.assumingMemoryBound(to: UInt8.self), size: file.count)
         guard let demuxer = WebPDemux(&data) else { return false }
         WebPDemuxDelete(demuxer)
@@ -235,22 +235,23 @@ enum WebPContainer {
     static func read(
         _ start: UnsafePointer<UInt8>, _ count: Int, limits: Limits
     ) throws(ImageError) -> ([MetadataRecord], loop: UInt32, frames: UInt32) {
-        var data = WebPData(bytes: start, size: count)
-        // A bare VP8 chunk that decodes may still be more than the demuxer takes; it has no metadata then.
-        guard let demuxer = WebPDemux(&data) else { return ([], 0, 1) }
-        defer { WebPDemuxDelete(demuxer) }
+        let file = UnsafeRawBufferPointer(start: start, count: count)
+        // Only what an extended header speaks of counts.
+        guard let flags = WebPChunks.flags(of: file) else { return ([], 0, 1) }
+        let chunks = WebPChunks.walk(file)
         var records: [MetadataRecord] = []
-        for (name, type) in [("ICCP", FourCC.icc), ("EXIF", .exif), ("XMP ", .xmp)] {
-            var chunk = WebPChunkIterator()
-            guard WebPDemuxGetChunk(demuxer, name, 1, &chunk) != 0 else { continue }
-            defer { WebPDemuxReleaseChunkIterator(&chunk) }
-            var payload = Array(UnsafeBufferPointer(start: chunk.chunk.bytes, count: chunk.chunk.size))
+        for (type, flag, recordType) in [(FourCC("ICCP"), 0x20, FourCC.icc), (FourCC("EXIF"), 0x08, .exif), (FourCC("XMP "), 0x04, .xmp)] as [(FourCC, UInt8, FourCC)] {
+            guard flags & flag != 0, let chunk = chunks.first(where: { $0.type == type && $0.isWhole }) else { continue }
+            var payload = Array(file[chunk.content])
             // Some writers put JPEG's header before the TIFF header.
-            if type == .exif && payload.starts(with: "Exif\0\0".utf8) { payload.removeFirst(6) }
-            if !payload.isEmpty { records.append(MetadataRecord(type, payload)) }
+            if type == FourCC("EXIF") && payload.starts(with: "Exif\0\0".utf8) { payload.removeFirst(6) }
+            if !payload.isEmpty { records.append(MetadataRecord(recordType, payload)) }
         }
         try limits.check(.metadata, UInt64(records.reduce(0) { $0 + $1.payload.count }))
-        return (records, WebPDemuxGetI(demuxer, WEBP_FF_LOOP_COUNT), WebPDemuxGetI(demuxer, WEBP_FF_FRAME_COUNT))
+        guard flags & WebPChunks.animationFlag != 0 else { return (records, 0, 1) }
+        let control = chunks.first { $0.type == FourCC("ANIM") && $0.content.count >= 6 }
+        let loop = control.map { UInt32(file[$0.content.lowerBound + 4]) | UInt32(file[$0.content.lowerBound + 5]) << 8 }
+        return (records, loop ?? 0, UInt32(clamping: chunks.count { $0.type == FourCC("ANMF") }))
     }
 }
 
@@ -267,7 +268,10 @@ final class WebPAnimation {
         var data = WebPData(bytes: start, size: count)
         guard WebPAnimDecoderOptionsInit(&options) != 0 else { throw .internalError("libwebpdemux of another version") }
         options.color_mode = MODE_RGBA
-        guard let decoder = WebPAnimDecoderNew(&data, &options) else { throw .damaged("corrupt WebP animation") }
+        guard let decoder = WebPAnimDecoderNew(&data, &options) else {
+            // It does not say why.
+            throw WebPDecoder.isWhole(UnsafeRawBufferPointer(start: start, count: count)) ? .outOfMemory : .damaged("corrupt WebP animation")
+        }
         self.decoder = decoder
     }
 

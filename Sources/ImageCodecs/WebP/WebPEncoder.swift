@@ -113,7 +113,8 @@ extension WebPPicture {
 
     var error: ImageError {
         switch error_code {
-        case VP8_ENC_ERROR_OUT_OF_MEMORY, VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY: .outOfMemory
+        // It forgets the reason in places, and there it is that.
+        case VP8_ENC_OK, VP8_ENC_ERROR_OUT_OF_MEMORY, VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY: .outOfMemory
         case VP8_ENC_ERROR_PARTITION0_OVERFLOW, VP8_ENC_ERROR_PARTITION_OVERFLOW, VP8_ENC_ERROR_FILE_TOO_BIG:
             .unsupported("the picture does not fit into a WebP at this quality")
         default: .internalError("libwebp error \(error_code.rawValue)")

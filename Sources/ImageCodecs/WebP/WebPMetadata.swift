@@ -10,22 +10,24 @@ extension EmbeddedMetadata {
         }
         guard let mux else { throw .outOfMemory }
         defer { WebPMuxDelete(mux) }
-        var isGood = true
         for (name, chunk) in [("ICCP", icc), ("EXIF", exif), ("XMP ", xmp)] where !chunk.isEmpty {
-            isGood = isGood && set(chunk) { WebPMuxSetChunk(mux, name, $0, 1) }
+            try check(set(chunk) { WebPMuxSetChunk(mux, name, $0, 1) })
         }
         var assembled = WebPData()
-        guard isGood, WebPMuxAssemble(mux, &assembled) == WEBP_MUX_OK else {
-            throw .internalError("libwebpmux could not add the metadata")
-        }
+        try check(WebPMuxAssemble(mux, &assembled))
         defer { WebPDataClear(&assembled) }
         return Array(UnsafeBufferPointer(start: assembled.bytes, count: assembled.size))
     }
 
-    private func set(_ bytes: [UInt8], _ call: (UnsafePointer<WebPData>) -> WebPMuxError) -> Bool {
+    private func set(_ bytes: [UInt8], _ call: (UnsafePointer<WebPData>) -> WebPMuxError) -> WebPMuxError {
         bytes.withUnsafeBufferPointer { buffer in
             var data = WebPData(bytes: buffer.baseAddress, size: buffer.count)
-            return call(&data) == WEBP_MUX_OK
+            return call(&data)
         }
+    }
+
+    private func check(_ error: WebPMuxError) throws(ImageError) {
+        if error == WEBP_MUX_MEMORY_ERROR { throw .outOfMemory }
+        if error != WEBP_MUX_OK { throw .internalError("libwebpmux could not add the metadata") }
     }
 }

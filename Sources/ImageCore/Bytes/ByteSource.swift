@@ -169,7 +169,10 @@ public final class ByteSource {
         let read = positionBytes + UInt64(unread.count)
         guard isRegularFile, let here = UInt64(exactly: lseek(descriptor.number, 0, SEEK_CUR)), here >= read else { return nil }
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            filled = max(0, pread(descriptor.number, buffer.baseAddress, count, off_t(here - read + offset)))
+            while filled < count {
+                let n = pread(descriptor.number, buffer.baseAddress! + filled, count - filled, off_t(here - read + offset) + off_t(filled))
+                if n > 0 { filled += n } else if n == 0 || errno != EINTR { break }
+            }
         }
         return bytes.count == count ? bytes : nil
     }

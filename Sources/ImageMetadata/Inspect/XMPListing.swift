@@ -1,3 +1,5 @@
+import ImageCore
+
 /// The properties of XMP that people ask for: XMP specification parts 1 and 2, IPTC Photo Metadata Standard.
 package enum XMPListing {
     /// A property's values: one, or those of a list. Of a text in several languages the default one.
@@ -15,10 +17,11 @@ package enum XMPListing {
     ]
 
     /// What of these schemas a packet says, without structures and what is long; empty for what is no XMP.
-    package static func properties(in packet: [UInt8]) -> [Property] {
+    package static func properties(in packet: [UInt8]) throws(ImageError) -> [Property] {
         let content = Array(packet[...(packet.lastIndex { $0 != 0 } ?? -1)])
         var properties: [Property] = []
-        for description in XMPTree.descriptions(in: content) ?? [] {
+        guard let descriptions = try XMPTree.descriptions(in: content) else { return [] }
+        for description in descriptions {
             for attribute in description.attributes { add(attribute.name, [attribute.value], to: &properties) }
             for element in description.elements { add(element.name, values(of: element), to: &properties) }
         }

@@ -42,6 +42,7 @@ public final class FileStripper {
             throw source.waitingCount == 0
                 ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG or WebP begins like this")
         }
+        if let failure = editor.failure { throw failure }
         editor.report.end()
         return editor.report
     }

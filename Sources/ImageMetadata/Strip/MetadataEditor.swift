@@ -42,9 +42,19 @@ final class MetadataEditor {
         return exif(bytes.starts(with: signature) ? Array(bytes[signature.count...]) : bytes)
     }
 
+    /// Why what was edited is not to be used: found on the way, to be seen before the end.
+    private(set) var failure: ImageError?
+
     /// An XMP packet, all of it; nil where nothing of it stays.
     func xmp(_ packet: [UInt8]) -> [UInt8]? {
-        switch XMPFilter.edited(packet, choice) {
+        let result: XMPFilter.Result
+        do throws(ImageError) {
+            result = try XMPFilter.edited(packet, choice)
+        } catch {
+            failure = error
+            return nil
+        }
+        switch result {
         case .kept(let edited): return edited
         case .nothing: return nil
         case .malformed:

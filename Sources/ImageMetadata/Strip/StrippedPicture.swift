@@ -24,7 +24,11 @@ public final class StrippedPicture: RowSource {
     public var report: StripReport { editor.report }
 
     public private(set) lazy var trailingMetadata: [MetadataRecord] = Self.stripped(source.trailingMetadata, editor)
-    public func nextFrame() throws(ImageError) -> Frame? { try source.nextFrame() }
+    public func nextFrame() throws(ImageError) -> Frame? {
+        if let failure = editor.failure { throw failure }
+        return try source.nextFrame()
+    }
+
     public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int { try source.read(into: &bands) }
 
     private static func stripped(_ records: [MetadataRecord], _ editor: MetadataEditor) -> [MetadataRecord] {

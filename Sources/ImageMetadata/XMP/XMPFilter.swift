@@ -1,3 +1,4 @@
+import ImageCore
 import Synchronization
 
 /// XMP with only the properties that stay, written anew: XMP specification part 1, 7.
@@ -11,11 +12,11 @@ enum XMPFilter {
     }
 
     /// `packet`: all of it, extended XMP included.
-    static func edited(_ packet: [UInt8], _ choice: MetadataChoice) -> Result {
+    static func edited(_ packet: [UInt8], _ choice: MetadataChoice) throws(ImageError) -> Result {
         if choice.keepsAll(of: .xmp) { return .kept(packet) }
         guard choice.keepsAny(of: .xmp) else { return .nothing }
         // Some writers put zeros behind.
-        guard let descriptions = XMPTree.descriptions(in: Array(packet[...(packet.lastIndex { $0 != 0 } ?? -1)])) else { return .malformed }
+        guard let descriptions = try XMPTree.descriptions(in: Array(packet[...(packet.lastIndex { $0 != 0 } ?? -1)])) else { return .malformed }
         var kept: [XMLElement] = []
         for description in descriptions {
             let attributes = description.attributes.filter { attribute in

@@ -1,5 +1,6 @@
 import CExpat
 import Glibc
+import ImageCore
 
 /// A name of XML in its namespace.
 package struct XMLName: Equatable, Sendable {
@@ -85,16 +86,17 @@ package enum XMPTree {
     }
 
     /// The descriptions in the packet's rdf:RDF, whose attributes and elements are its properties; nil for what is no XMP.
-    package static func descriptions(in packet: [UInt8]) -> [XMLElement]? {
-        guard let root = root(of: packet), let rdf = isRDF(root, "RDF") ? root : root.elements.first(where: { isRDF($0, "RDF") }) else { return nil }
+    package static func descriptions(in packet: [UInt8]) throws(ImageError) -> [XMLElement]? {
+        guard let root = try root(of: packet), let rdf = isRDF(root, "RDF") ? root : root.elements.first(where: { isRDF($0, "RDF") }) else { return nil }
         return rdf.elements.filter { isRDF($0, "Description") }
     }
 
     private static func isRDF(_ element: XMLElement, _ local: String) -> Bool { element.name.local == local && element.name.namespace == rdf }
 
-    private static func root(of packet: [UInt8]) -> XMLElement? {
+    private static func root(of packet: [UInt8]) throws(ImageError) -> XMLElement? {
         // Between the parts of a name: in no URI, no name and no prefix.
-        guard packet.count < Int(Int32.max), let parser = XML_ParserCreateNS(nil, 0x20) else { return nil }
+        guard packet.count < Int(Int32.max) else { return nil }
+        guard let parser = XML_ParserCreateNS(nil, 0x20) else { throw .outOfMemory }
         defer { XML_ParserFree(parser) }
         XML_SetReturnNSTriplet(parser, 1)
         let builder = Builder(parser)
@@ -126,6 +128,7 @@ package enum XMPTree {
         }
         XML_SetStartDoctypeDeclHandler(parser) { context, _, _, _, _ in XMPTree.builder(context).refuse() }
         let status = packet.withUnsafeBytes { XML_Parse(parser, $0.bindMemory(to: CChar.self).baseAddress, Int32($0.count), 1) }
+        if status != XML_STATUS_OK && XML_GetErrorCode(parser) == XML_ERROR_NO_MEMORY { throw .outOfMemory }
         return status == XML_STATUS_OK && !builder.isRefused ? builder.root : nil
     }
 
