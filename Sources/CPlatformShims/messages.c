@@ -39,11 +39,14 @@ int imgpipe_send(int socket, const void *bytes, size_t count, const int *descrip
         message.msg_control = &control;
         message.msg_controllen = CMSG_SPACE(size);
     }
-    ssize_t sent;
-    do {
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    return sent < 0 ? -1 : 0;
+    while (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) {
+        /* As many descriptors as one user may have under way, or no memory: others will take theirs. */
+        if (errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM)
+            usleep(1000);
+        else if (errno != EINTR)
+            return -1;
+    }
+    return 0;
 }
 
 ssize_t imgpipe_receive(int socket, void *bytes, size_t size, int *descriptors, int *descriptor_count) {
@@ -62,6 +65,10 @@ ssize_t imgpipe_receive(int socket, void *bytes, size_t size, int *descriptors, 
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
         *descriptor_count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
         memcpy(descriptors, CMSG_DATA(header), (size_t)*descriptor_count * sizeof(int));
+    }
+    if (message.msg_flags & MSG_CTRUNC) {
+        for (int i = 0; i < *descriptor_count; i++) close(descriptors[i]);
+        *descriptor_count = -1;
     }
     return received;
 }

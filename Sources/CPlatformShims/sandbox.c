@@ -85,6 +85,7 @@ int imgpipe_landlock_begin(int version) {
 int imgpipe_landlock_allow(int ruleset, int version, const char *path, unsigned grants) {
     int descriptor = open(path, O_PATH | O_CLOEXEC);
     if (descriptor < 0) return -1;
+    /* Of what is there nothing can be opened, where seccomp holds. */
     uint64_t access = WRITE_FILE | TRUNCATE;
     if (grants & IMGPIPE_UNNAMED_FILES) access |= READ_FILE;
     if (grants & IMGPIPE_MAKE_FILES) access |= MAKE_REG | REMOVE_FILE;
@@ -125,12 +126,12 @@ int imgpipe_has_unnamed_files(const char *directory) {
 
 static const short always[] = {
     SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_futex, SYS_lseek,
-    SYS_fstat, SYS_close, SYS_fcntl, SYS_ppoll, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync, SYS_memfd_create, SYS_rt_sigaction,
+    SYS_fstat, SYS_close, SYS_ppoll, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync, SYS_memfd_create, SYS_rt_sigaction,
     SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall, SYS_exit, SYS_exit_group, SYS_clock_gettime, SYS_clock_nanosleep, SYS_gettimeofday,
     SYS_getrlimit, SYS_getrusage, SYS_sysinfo, SYS_getpid, SYS_gettid, SYS_geteuid, SYS_getegid, SYS_getrandom, SYS_sched_yield,
     SYS_sched_getaffinity, SYS_set_robust_list, SYS_rseq,
     /* Asks of files, and opens none: fstat is one of them. */
-    SYS_newfstatat, SYS_statx,
+    SYS_newfstatat, SYS_statx, SYS_fstatfs,
 #ifdef __x86_64__
     SYS_poll, SYS_stat, SYS_lstat,
 #endif
@@ -138,14 +139,14 @@ static const short always[] = {
 
 /* With paths. Landlock says which. */
 static const short with_paths[] = {
-    SYS_openat, SYS_linkat, SYS_renameat, SYS_renameat2, SYS_unlinkat, SYS_mkdirat, SYS_readlinkat, SYS_faccessat, SYS_faccessat2, SYS_umask,
+    SYS_linkat, SYS_renameat, SYS_renameat2, SYS_unlinkat, SYS_mkdirat, SYS_readlinkat, SYS_faccessat, SYS_faccessat2, SYS_umask,
 #ifdef __x86_64__
-    SYS_open, SYS_link, SYS_rename, SYS_unlink, SYS_mkdir, SYS_readlink, SYS_access,
+    SYS_link, SYS_rename, SYS_unlink, SYS_mkdir, SYS_readlink, SYS_access,
 #endif
 };
 
 /* Of the file that replaces one. */
-static const short with_outputs[] = {SYS_fchmod, SYS_fchown};
+static const short with_replacement[] = {SYS_fchown};
 
 static const short with_opener[] = {SYS_recvmsg, SYS_sendmsg, SYS_wait4};
 
@@ -159,16 +160,22 @@ static const short deadly[] = {
 #endif
 };
 
-/* Calls whose argument decides: it must be `wanted` where `mask` has bits, for the one answer, else the other. The lower half of it, which
-   comes first on these machines. */
+/* Calls whose argument decides: for the one answer it must be as one of `when` where their masks have bits, else there is the other. The lower
+   half of it, which comes first on these machines; of a pointer, which is to be NULL, the upper half too. */
+struct condition {
+    uint32_t mask, wanted;
+};
+
 struct question {
     short call, argument;
-    uint32_t mask, wanted, yes, no;
+    uint32_t yes, no;
+    int count, is_pointer;
+    struct condition when[3];
 };
 
 #define FIELD(name) (uint32_t) offsetof(struct seccomp_data, name)
 
-enum { CALLS = 512, QUESTIONS = 8 };
+enum { CALLS = 512, QUESTIONS = 10 };
 enum answer { NO_SUCH_CALL, ALLOWED, DEATH, FIRST_QUESTION };
 
 struct policy {
@@ -209,10 +216,18 @@ static void add_leaf(struct program *program, const struct policy *policy, int k
         return;
     }
     const struct question *question = &policy->questions[kind - FIRST_QUESTION];
-    add(program, BPF_LD | BPF_W | BPF_ABS, FIELD(args) + 8u * (uint32_t)question->argument, 0, 0);
-    add(program, BPF_ALU | BPF_AND | BPF_K, question->mask, 0, 0);
-    add(program, BPF_JMP | BPF_JEQ | BPF_K, question->wanted, 0, 1);
-    end(program, question->yes);
+    uint32_t place = FIELD(args) + 8u * (uint32_t)question->argument;
+    if (question->is_pointer) {
+        add(program, BPF_LD | BPF_W | BPF_ABS, place + 4, 0, 0);
+        add(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+        end(program, question->no);
+    }
+    for (int i = 0; i < question->count; i++) {
+        add(program, BPF_LD | BPF_W | BPF_ABS, place, 0, 0);
+        add(program, BPF_ALU | BPF_AND | BPF_K, question->when[i].mask, 0, 0);
+        add(program, BPF_JMP | BPF_JEQ | BPF_K, question->when[i].wanted, 0, 1);
+        end(program, question->yes);
+    }
     end(program, question->no);
 }
 
@@ -232,6 +247,11 @@ static void add_tree(struct program *program, const struct policy *policy, const
     add_tree(program, policy, starts + half, count - half);
 }
 
+int imgpipe_has_seccomp(void) {
+    uint32_t action = SECCOMP_RET_KILL_PROCESS;
+    return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
 int imgpipe_seccomp(unsigned grants) {
     const uint32_t allow = SECCOMP_RET_ALLOW, death = SECCOMP_RET_KILL_PROCESS, denied = SECCOMP_RET_ERRNO | EPERM;
     const uint32_t threads = CLONE_VM | CLONE_THREAD;
@@ -240,23 +260,34 @@ int imgpipe_seccomp(unsigned grants) {
 
     answer(&policy, always, sizeof always, ALLOWED);
     answer(&policy, deadly, sizeof deadly, DEATH);
-    /* No new code. */
-    ask(&policy, (struct question){SYS_mmap, 2, PROT_EXEC, 0, allow, death});
-    ask(&policy, (struct question){SYS_mprotect, 2, PROT_EXEC, 0, allow, death});
-    /* A signal to oneself, as raise(3) sends it. */
-    ask(&policy, (struct question){SYS_tgkill, 0, UINT32_MAX, (uint32_t)getpid(), allow, death});
-    /* Whether something is a terminal. */
-    ask(&policy, (struct question){SYS_ioctl, 1, UINT32_MAX, TCGETS, allow, SECCOMP_RET_ERRNO | ENOTTY});
-    /* A limit is asked for, not set. */
-    ask(&policy, (struct question){SYS_prlimit64, 2, UINT32_MAX, 0, allow, denied});
-    ask(&policy, (struct question){SYS_clone, 0, threads, threads, grants & IMGPIPE_THREADS ? allow : death, death});
-    /* A file without a name, which opens none that has one. */
-    ask(&policy, (struct question){SYS_openat, 2, O_TMPFILE, O_TMPFILE, allow, SECCOMP_RET_ERRNO | EACCES});
-    if (grants & (IMGPIPE_PATHS | IMGPIPE_OPENER)) {
-        answer(&policy, with_outputs, sizeof with_outputs, ALLOWED);
+    const struct question questions[] = {
+        /* No new code. */
+        {SYS_mmap, 2, allow, death, 1, 0, {{PROT_EXEC, 0}}},
+        {SYS_mprotect, 2, allow, death, 1, 0, {{PROT_EXEC, 0}}},
+        /* A signal to oneself, as raise(3) sends it. */
+        {SYS_tgkill, 0, allow, death, 1, 0, {{UINT32_MAX, (uint32_t)getpid()}}},
+        /* Whether something is a terminal. */
+        {SYS_ioctl, 1, allow, SECCOMP_RET_ERRNO | ENOTTY, 1, 0, {{UINT32_MAX, TCGETS}}},
+        /* Flags, and a pipe's size: not who gets signals. */
+        {SYS_fcntl, 1, allow, denied, 3, 0, {{~7u, 0}, {UINT32_MAX, F_SETPIPE_SZ}, {UINT32_MAX, F_GETPIPE_SZ}}},
+        /* A limit is asked for, not set. */
+        {SYS_prlimit64, 2, allow, denied, 1, 1, {{UINT32_MAX, 0}}},
+        {SYS_clone, 0, grants & IMGPIPE_THREADS ? allow : death, death, 1, 0, {{threads, threads}}},
+        /* A file without a name, or one that is not there yet, or a directory; what there is may be opened only where it is said to. */
+        {SYS_openat, 2, allow, SECCOMP_RET_ERRNO | EACCES, grants & IMGPIPE_PATHS ? 3 : 1, 0,
+         {{O_TMPFILE, O_TMPFILE},
+          grants & IMGPIPE_OPEN_EXISTING ? (struct condition){0, 0} : (struct condition){O_EXCL | O_CREAT, O_EXCL | O_CREAT},
+          {O_DIRECTORY, O_DIRECTORY}}},
         /* futimens(3) */
-        ask(&policy, (struct question){SYS_utimensat, 1, UINT32_MAX, 0, allow, denied});
+        {SYS_utimensat, 1, allow, denied, 1, 1, {{UINT32_MAX, 0}}},
+        /* No program that others would run with our rights. */
+        {SYS_fchmod, 1, allow, denied, 1, 0, {{06000, 0}}},
+    };
+    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
+        int is_of_replacement = questions[i].call == SYS_utimensat || questions[i].call == SYS_fchmod;
+        if (!is_of_replacement || grants & IMGPIPE_REPLACE) ask(&policy, questions[i]);
     }
+    if (grants & IMGPIPE_REPLACE) answer(&policy, with_replacement, sizeof with_replacement, ALLOWED);
     if (grants & IMGPIPE_OPENER) answer(&policy, with_opener, sizeof with_opener, ALLOWED);
     if (grants & IMGPIPE_PATHS) answer(&policy, with_paths, sizeof with_paths, ALLOWED);
 
@@ -285,6 +316,10 @@ int imgpipe_seccomp(unsigned grants) {
 }
 
 #else
+
+int imgpipe_has_seccomp(void) {
+    return 0;
+}
 
 int imgpipe_seccomp(unsigned grants) {
     (void)grants;

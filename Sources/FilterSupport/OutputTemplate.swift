@@ -62,6 +62,9 @@ public struct OutputTemplate: Sendable {
     /// Whether directories are made as needed.
     public var makesDirectories: Bool { parts.contains(.directory) }
 
+    /// Where the files of these names are made, for the sandbox.
+    public var place: Sandbox.Output { isTemplate ? .template(self) : .file(path(name: [], number: 1, size: (0, 0))) }
+
     /// The directory that all names are beneath.
     public var fixedDirectory: FilePath {
         if case .text(let text) = parts.first { FilePath(text + [UInt8(ascii: "x")]).directory } else { FilePath(".") }

@@ -60,8 +60,7 @@ final class Outputs {
 
     /// Where files are made, for the sandbox.
     var places: [Sandbox.Output] {
-        guard let path, let template else { return [] }
-        return [isTemplate ? .template(template) : .file(path)]
+        template.map { [$0.place] } ?? []
     }
 
     /// A place for a picture.

@@ -45,6 +45,14 @@ final class StripRun: Sendable {
         var taken: TakenPlaces?
         /// The files of the command line: none may be replaced by what is made of another.
         var inputs: [FileIdentity] = []
+        /// What was replaced, as it was.
+        var replaced: ReplacedFiles?
+
+        mutating func note(_ version: FileVersion) {
+            let replaced = replaced ?? ReplacedFiles()
+            self.replaced = replaced
+            replaced.versions.insert(version)
+        }
 
         /// False for a place that is taken already.
         mutating func take(_ place: OutputPlace) -> Bool {
@@ -53,6 +61,22 @@ final class StripRun: Sendable {
             return places.places.insert(place).inserted
         }
     }
+
+    /// The content that a file had: numbers of inodes are used again.
+    private struct FileVersion: Hashable {
+        let identity: FileIdentity
+        let seconds: Int
+        let nanoseconds: Int
+        let byteCount: off_t
+
+        init(_ status: stat) {
+            identity = FileIdentity(status)
+            (seconds, nanoseconds, byteCount) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_size)
+        }
+    }
+
+    /// As below; a run of a single file has none.
+    private final class ReplacedFiles { var versions: Set<FileVersion> = [] }
 
     /// A class, so that a run without a template never makes the set's type, which takes a twentieth of a short run. Only in `State`.
     private final class TakenPlaces { var places: Set<OutputPlace> = [] }
@@ -66,7 +90,8 @@ final class StripRun: Sendable {
     // MARK: Standard input
 
     func standardInput(_ sandbox: Sandbox) throws(ImageError) -> ExitStatus {
-        sandbox.enter(console, making: settings.output.map { [.file($0)] } ?? [])
+        let outputs = try settings.output.map { (output) throws(ImageError) in [try OutputTemplate(output).place] } ?? []
+        sandbox.enter(console, making: outputs, wholes: 1)
         pool.deadline.begin()
         let source = try ByteSource(.standardInput, pool: pool)
         try source.prefetch(FileSignature.headBytes)
@@ -113,14 +138,16 @@ final class StripRun: Sendable {
             jobs = min(jobs, paths.count)
             if settings.output != nil && paths.count > 1 { state.withLock { $0.inputs = paths.compactMap { FileIdentity($0) } } }
         }
-        let files = try InputFiles(names, sandbox, replacing: settings.isInPlace, synchronizes: settings.synchronizes, readers: jobs, pool: pool)
+        let files = try InputFiles(names, sandbox, replacing: settings.isInPlace, synchronizes: settings.synchronizes, pool: pool)
         // Where another process opens them, it makes what replaces them too.
         var places: [Sandbox.Output] = settings.isInPlace && !files.hasOpener ? files.openPaths.map { .file($0) } : []
         if let output = settings.output {
-            let template = try OutputTemplate(output)
-            places.append(template.isTemplate ? .template(template) : .file(output))
+            places.append(try OutputTemplate(output).place)
         }
-        sandbox.enter(console, reading: files, making: places, threads: jobs - 1, spools: !settings.isInPlace)
+        // A pipe that has a name is one of a few.
+        let wholes = files.openPaths.contains { !(FileIdentity($0)?.isRegularFile ?? true) } ? jobs : 0
+        sandbox.enter(
+            console, reading: files, making: places, replacing: settings.isInPlace, threads: jobs - 1, spools: !settings.isInPlace, wholes: wholes)
         // Where no further one can be had, those that there are do the work.
         var threads: [Thread] = []
         while threads.count < jobs - 1, let thread = try? Thread({ self.work(files, names) }) { threads.append(thread) }
@@ -168,7 +195,10 @@ final class StripRun: Sendable {
 
     private func replace(_ source: ByteSource, _ file: InputFile, _ files: InputFiles) throws(ImageError) -> StripReport {
         guard let before = source.fileStatus, before.st_mode & S_IFMT == S_IFREG else { throw .unsupported("is no regular file, and cannot be replaced") }
-        let replacement = try files.replacement(of: file, synchronizes: settings.synchronizes, pool: pool)
+        let version = FileVersion(before)
+        // Given twice, and open before it was replaced.
+        if state.withLock({ $0.replaced?.versions.contains(version) ?? false }) { return StripReport() }
+        let replacement = try files.replacement(of: file, FileIdentity(before), synchronizes: settings.synchronizes, pool: pool)
         let report = try FileStripper(settings.choice, limits: settings.limits, pool: pool).strip(source, to: replacement, plantsFault: Self.plantsFault)
         // A file that holds nothing to remove stays the file it is.
         guard report.isChanged else { return report }
@@ -176,7 +206,13 @@ final class StripRun: Sendable {
         if before.st_nlink > 1 {
             console.say("warning: has \(before.st_nlink) names (hard links); the others keep the old file", subject: file.path.bytes)
         }
-        try replacement.commit()
+        do throws(ImageError) {
+            try replacement.commit()
+        } catch .refusedOutput(let fault) {
+            if state.withLock({ $0.replaced?.versions.contains(version) ?? false }) { return StripReport() }
+            throw .refusedOutput(fault)
+        }
+        if files.openCount != 1 { state.withLock { $0.note(version) } }
         return report
     }
 

@@ -117,6 +117,17 @@ final class Workplace {
         return directory
     }()
 
+    /// Noise alone, which nothing makes small.
+    static func noise(_ width: Int, _ height: Int) -> Data {
+        var random: UInt64 = 1
+        var data = Data("P6\n\(width) \(height)\n255\n".utf8)
+        for _ in 0..<width * height * 3 {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            data.append(UInt8(random >> 56))
+        }
+        return data
+    }
+
     /// A smooth picture with some noise.
     static func ppm(_ width: Int, _ height: Int, maximum: Int = 255) -> Data {
         var data = Data("P6\n\(width) \(height)\n\(maximum)\n".utf8)

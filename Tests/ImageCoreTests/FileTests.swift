@@ -164,4 +164,20 @@ final class TemporaryDirectory {
         #expect(throws: ImageError.cannotOpen(errno: EISDIR)) { _ = try Descriptor.open(reading: FilePath("/")) }
         #expect(throws: ImageError.cannotOpen(errno: ENOENT)) { _ = try Descriptor.open(reading: FilePath("/none")) }
     }
+
+    /// A file that somebody has saved anew, since it was opened.
+    @Test func aFileThatWasChangedMeanwhileIsLeft() throws {
+        let (directory, pool) = (TemporaryDirectory(), BufferPool(limits: Limits()))
+        for (name, content) in [("a", "old"), ("fresh", "fresh")] {
+            let file = try AtomicFile(directory.file(name), pool: pool)
+            try file.write(Array(content.utf8).span.bytes)
+            try file.commit()
+        }
+        let identity = try #require(FileIdentity(directory.file("a")))
+        let file = try AtomicFile(directory.file("a"), replacing: identity, pool: pool)
+        try file.write(Array("new".utf8).span.bytes)
+        #expect(rename(directory.path + "/fresh", directory.path + "/a") == 0)
+        #expect(throws: ImageError.refusedOutput("has been changed meanwhile; left as it is")) { try file.commit() }
+        #expect(directory.contents("a") == Array("fresh".utf8) && directory.names == ["a"])
+    }
 }

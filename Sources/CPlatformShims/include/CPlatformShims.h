@@ -53,6 +53,10 @@ enum {
     IMGPIPE_PATHS = 8,
     IMGPIPE_THREADS = 16,
     IMGPIPE_OPENER = 32,
+    /* A file that is there may be opened for writing: one that is no regular file. */
+    IMGPIPE_OPEN_EXISTING = 128,
+    /* Owner, mode and times of a file that replaces one. */
+    IMGPIPE_REPLACE = 256,
 };
 
 /* What the kernel has of Landlock: from 1, less than that for none. */
@@ -68,6 +72,9 @@ int imgpipe_landlock_enforce(int ruleset);
 /* Whether the directory's file system is one that is known to make files without names (O_TMPFILE). */
 int imgpipe_has_unnamed_files(const char *directory);
 
+/* Whether there is seccomp. */
+int imgpipe_has_seccomp(void);
+
 /* An allow-list of system calls, for all threads and those to come. */
 int imgpipe_seccomp(unsigned grants);
 
@@ -80,7 +87,8 @@ int imgpipe_socket_pair(int sockets[2]);
 /* One message with up to two descriptors; sendmsg(2), SCM_RIGHTS. */
 int imgpipe_send(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
 
-/* The next one: its length, 0 at the end, -1 on failure; `descriptors` has room for two. */
+/* The next one: its length, 0 at the end, -1 on failure; `descriptors` has room for two. Their count is -1 where the process may not have as many
+   open. */
 ssize_t imgpipe_receive(int socket, void *bytes, size_t size, int *descriptors, int *descriptor_count);
 
 #endif

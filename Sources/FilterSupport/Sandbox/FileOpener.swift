@@ -15,21 +15,21 @@ final class FileOpener: Sendable {
     private let ordering = Mutex(())
 
     /// Before any thread is started.
-    init(_ names: InputNames, _ sequence: NameSequence, replacing: Bool, synchronizes: Bool, readers: Int) throws(ImageError) {
+    init(_ names: InputNames, _ sequence: NameSequence, replacing: Bool, synchronizes: Bool) throws(ImageError) {
         var (files, orders): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
-        guard imgpipe_socket_pair(&files) == 0, imgpipe_socket_pair(&orders) == 0 else { throw .internalError("no sockets for the files' opener: \(String(cString: strerror(errno)))") }
+        guard imgpipe_socket_pair(&files) == 0, imgpipe_socket_pair(&orders) == 0 else { throw .readFailed(errno: errno) }
         let process = imgpipe_fork()
-        guard process >= 0 else { throw .internalError("no process for the files' opener: \(String(cString: strerror(errno)))") }
+        guard process >= 0 else { throw .readFailed(errno: errno) }
         if process == 0 {
             close(files[0])
             close(orders[0])
             OpenerProcess(sequence, replacing: replacing, synchronizes: synchronizes, files: files[1], orders: orders[1])
-                .run(readsStandardInput: names.areOnStandardInput, listIsSlow: names.areSlow)
+                .run(listIsSlow: names.areSlow)
         }
         close(files[1])
         close(orders[1])
         (self.files, self.orders, self.process) = (files[0], orders[0], process)
-        for _ in 0...readers { ask() }
+        for _ in 0..<2 { ask() }
     }
 
     private func ask() {
@@ -119,6 +119,7 @@ final class OpenerProcess: Sendable {
     private struct Placements: @unchecked Sendable {
         var waiting: [UInt32: FilePlacement] = [:]
         var last: UInt32 = 0
+        var areClosed = false
     }
 
     init(_ names: NameSequence, replacing: Bool, synchronizes: Bool, files: Int32, orders: Int32) {
@@ -126,15 +127,16 @@ final class OpenerProcess: Sendable {
         (replaces, self.synchronizes, self.files, self.orders) = (replacing, synchronizes, files, orders)
     }
 
-    func run(readsStandardInput: Bool, listIsSlow: Bool) -> Never {
-        // Nobody is to wait for us to let go of a pipe.
-        if !readsStandardInput { close(0) }
+    func run(listIsSlow: Bool) -> Never {
+        // Nobody is to wait for us to let go of it.
         close(1)
         // The first is waited for, and to start a thread takes longer than to open it; but a list that is slow to come may outlast the parent.
         if !listIsSlow { guard sendFile() else { _exit(0) } }
         guard (try? Thread { self.takeOrders() }) != nil else { _exit(1) }
         while sendFile() {}
         if !replaces { _exit(0) }
+        // The parent sees that there are no more.
+        close(files)
         while true { pause() }
     }
 
@@ -158,11 +160,13 @@ final class OpenerProcess: Sendable {
     private func withReplacement(_ file: InputFile) -> InputFile {
         guard case .descriptor(let number, _) = file.opened, Descriptor(number: number, owned: false).kind == S_IFREG else { return file }
         do throws(ImageError) {
-            let placement = try FilePlacement(file.path, mayReplace: true, synchronizes: synchronizes)
-            let id = placements.withLock {
-                $0.last += 1
-                $0.waiting[$0.last] = placement
-                return $0.last
+            // None is made that would not be removed.
+            let (placement, id) = try placements.withLock { (placements) throws(ImageError) in
+                if placements.areClosed { throw .cannotCreate(errno: ECANCELED) }
+                let placement = try FilePlacement(file.path, replacing: FileIdentity(descriptor: number), synchronizes: synchronizes)
+                placements.last += 1
+                placements.waiting[placements.last] = placement
+                return (placement, placements.last)
             }
             return InputFile(file.path, file.opened, .descriptor(placement.number, existingMode: placement.existingMode, id: id))
         } catch {
@@ -173,7 +177,10 @@ final class OpenerProcess: Sendable {
     /// Until the parent is gone, or done: what has no name by then gets none.
     private func takeOrders() {
         answerOrders()
-        placements.withLock { $0.waiting.removeAll() }
+        placements.withLock {
+            $0.areClosed = true
+            $0.waiting.removeAll()
+        }
         _exit(0)
     }
 

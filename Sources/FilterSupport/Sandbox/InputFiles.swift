@@ -81,18 +81,17 @@ public final class InputFiles: Sendable {
     private let names: Mutex<NameSequence>
     private let opener: FileOpener?
     /// How many are open from the start: in a sandbox, all, where there is no opener.
-    let openCount: Int
+    public let openCount: Int
 
     /// `replacing`: each file is to be replaced by another (`replacement`), whose bytes are to be on the disk before where `synchronizes`.
-    /// `readers`: how many files are read at a time.
     public init(
-        _ names: InputNames, _ sandbox: Sandbox, replacing: Bool = false, synchronizes: Bool = false, readers: Int = 1, pool: BufferPool
+        _ names: InputNames, _ sandbox: Sandbox, replacing: Bool = false, synchronizes: Bool = false, pool: BufferPool
     ) throws(ImageError) {
         var sequence = NameSequence(names, pool: pool)
         if sandbox.isWanted, names.areSlow || !sequence.open(atMost: Self.mostOpen) {
             openCount = 0
             self.names = Mutex(NameSequence())
-            opener = try FileOpener(names, sequence, replacing: replacing, synchronizes: synchronizes, readers: readers)
+            opener = try FileOpener(names, sequence, replacing: replacing, synchronizes: synchronizes)
             sequence.close()
         } else {
             (openCount, opener) = (sequence.openCount, nil)
@@ -100,11 +99,11 @@ public final class InputFiles: Sendable {
         }
     }
 
-    /// A quarter of what the process may have open, at most.
+    /// Half of what the process may have open, at most.
     private static var mostOpen: Int {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        return min(256, Int(clamping: limit.rlim_cur / 4))
+        return min(256, Int(clamping: limit.rlim_cur / 2))
     }
 
     public var hasOpener: Bool { opener != nil }
@@ -118,10 +117,10 @@ public final class InputFiles: Sendable {
         return try names.withLock { (names) throws(ImageError) in try names.next() }
     }
 
-    /// What is to replace `file`, at its `commit`.
-    public func replacement(of file: InputFile, synchronizes: Bool = false, pool: BufferPool) throws(ImageError) -> AtomicFile {
+    /// What is to replace `file`, at its `commit`, if it is still `identity` then.
+    public func replacement(of file: InputFile, _ identity: FileIdentity, synchronizes: Bool = false, pool: BufferPool) throws(ImageError) -> AtomicFile {
         switch file.replacement {
-        case nil: try AtomicFile(file.path, synchronizes: synchronizes, pool: pool)
+        case nil: try AtomicFile(file.path, replacing: identity, synchronizes: synchronizes, pool: pool)
         case .failed(let error): throw error
         case .descriptor(let number, let mode, let id):
             try AtomicFile(number: number, existingMode: mode, synchronizes: synchronizes, naming: opener!.naming(id), pool: pool)
@@ -152,10 +151,6 @@ extension InputNames {
     /// What a fault of the list is about.
     public var subject: [UInt8] {
         if case .list(let path) = self, !path.isStandardStream { path.bytes } else { Array("standard input".utf8) }
-    }
-
-    var areOnStandardInput: Bool {
-        if case .list(let path) = self { path.isStandardStream } else { false }
     }
 
     /// Whether somebody may still be writing them.

@@ -56,7 +56,8 @@ enum OpenerMessage {
         let n = imgpipe_receive(socket, &bytes, bytes.count, &descriptors, &count)
         guard n > 0 else { return nil }
         var packet = Packet(bytes: Array(bytes[..<n]))
-        var numbers = descriptors[..<Int(count)]
+        // Fewer than were sent, where the process may not have as many open.
+        var numbers = descriptors[..<Int(max(0, count))]
         switch packet.byte() {
         case 0: return .end
         case 1: return .fault(packet.error())
@@ -67,7 +68,7 @@ enum OpenerMessage {
         switch packet.byte() {
         case 0: opened = .standardInput
         case 1: opened = .failed(packet.error())
-        case let kind: opened = .descriptor(numbers.popFirst() ?? -1, isNamedPipe: kind == 3)
+        case let kind: opened = numbers.popFirst().map { .descriptor($0, isNamedPipe: kind == 3) } ?? .failed(.cannotOpen(errno: EMFILE))
         }
         let replacement: InputFile.Replacement?
         switch packet.byte() {
@@ -75,7 +76,8 @@ enum OpenerMessage {
         case 1: replacement = .failed(packet.error())
         default:
             let mode = packet.number()
-            replacement = .descriptor(numbers.popFirst() ?? -1, existingMode: mode < 0 ? nil : mode_t(mode), id: UInt32(bitPattern: packet.number()))
+            let id = UInt32(bitPattern: packet.number())
+            replacement = numbers.popFirst().map { .descriptor($0, existingMode: mode < 0 ? nil : mode_t(mode), id: id) } ?? .failed(.cannotCreate(errno: EMFILE))
         }
         return .file(InputFile(path, opened, replacement))
     }

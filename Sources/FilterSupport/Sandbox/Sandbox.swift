@@ -9,7 +9,8 @@ import ImageCore
 public struct Sandbox: Sendable {
     /// Where the filter makes files.
     public enum Output: Sendable {
-        /// This file, new or in place of the one that is there; in its directory others could be made too.
+        /// This file, new or in place of the one that is there. Beneath its directory others could be made, replaced and removed too, and none be
+        /// read or written that is there.
         case file(FilePath)
         /// Files beneath the directory that a template names before its first letter; directories where it has some made.
         case template(OutputTemplate)
@@ -25,22 +26,28 @@ public struct Sandbox: Sendable {
         isVerbose = given.flag("verbose")
     }
 
-    /// There is no way back. `files`: what is read, where that has names. `threads`: how many may be started at most. `spools`: whether what is
-    /// too large for memory may have to wait on the disk.
-    public func enter(_ console: Console, reading files: InputFiles? = nil, making outputs: [Output] = [], threads: Int = 0, spools: Bool = true) {
+    /// There is no way back. `files`: what is read, where that has names. `replacing`: files are to get owner, mode and
+    /// times of others. `threads`: how many may be started at most. `spools`: whether what is too large for memory may have to wait on the disk;
+    /// `wholes`: how many pipes may have to be read into a file at a time.
+    public func enter(
+        _ console: Console, reading files: InputFiles? = nil, making outputs: [Output] = [], replacing: Bool = false, threads: Int = 0, spools: Bool = true,
+        wholes: Int = 0
+    ) {
         guard isWanted else {
             if isVerbose { console.say("sandbox: none") }
             return
         }
         // Where no path may be opened the scratch file still can be, when it is needed; else that is now.
-        let scratch = spools && outputs.isEmpty ? ScratchFile.directoryForUnnamed : nil
-        if spools && scratch == nil { ScratchFile.openNow() }
+        let scratch = spools && outputs.isEmpty && imgpipe_has_seccomp() != 0 ? ScratchFile.directoryForUnnamed : nil
+        if spools && scratch == nil { ScratchFile.openNow(wholes: wholes) }
         let hasNoNewPrivileges = imgpipe_no_new_privileges() == 0
-        // Inputs and outputs at a time, and some of the codecs'.
-        let hasLimits = imgpipe_lower_limits(UInt32(64 + 8 * threads + (files?.openCount ?? 0)), threads > 0 ? 1 : 0) == 0
-        let landlock = Self.restrictPaths(outputs, scratch)
+        // More than are open, where the caller has not left many open.
+        let hasLimits = imgpipe_lower_limits(UInt32(1024 + 8 * threads + (files?.openCount ?? 0)), threads > 0 ? 1 : 0) == 0
+        let (landlock, opensTarget) = Self.restrictPaths(outputs, scratch, mayWait: files == nil)
         var grants = 0
         if !outputs.isEmpty { grants |= IMGPIPE_PATHS }
+        if opensTarget { grants |= IMGPIPE_OPEN_EXISTING }
+        if replacing || !outputs.isEmpty { grants |= IMGPIPE_REPLACE }
         if threads > 0 { grants |= IMGPIPE_THREADS }
         if files?.hasOpener ?? false { grants |= IMGPIPE_OPENER }
         let hasSeccomp = imgpipe_seccomp(UInt32(grants)) == 0
@@ -52,25 +59,35 @@ public struct Sandbox: Sendable {
         console.say("sandbox: " + (layers.isEmpty ? "none" : layers.joined(separator: ", ")))
     }
 
-    /// The version of Landlock that holds; 0 for none.
-    private static func restrictPaths(_ outputs: [Output], _ scratch: FilePath?) -> Int32 {
+    /// The version of Landlock that holds, 0 for none; and whether an output is there that is to be opened. `mayWait`: for the first byte of
+    /// standard input, where a directory is not there yet.
+    private static func restrictPaths(_ outputs: [Output], _ scratch: FilePath?, mayWait: Bool) -> (version: Int32, opensTarget: Bool) {
         let version = imgpipe_landlock_version()
-        guard version > 0 else { return 0 }
-        let number = imgpipe_landlock_begin(version)
-        guard number >= 0 else { return 0 }
-        let ruleset = Descriptor(number: number)
+        let number = version > 0 ? imgpipe_landlock_begin(version) : -1
+        let ruleset = Descriptor(number: number, owned: number >= 0)
+        var opensTarget = false
         var last: (FilePath, UInt32)?
         for output in outputs {
+            if mayWait && !output.hasDirectory { waitForInput() }
+            guard let (path, grants) = place(of: output) else { continue }
+            if grants == 0 { opensTarget = true }
             // Files of a list often have the same directory.
-            guard let (path, grants) = place(of: output), last.map({ $0 != (path, grants) }) ?? true else { continue }
+            guard number >= 0, last.map({ $0 != (path, grants) }) ?? true else { continue }
             last = (path, grants)
             // A directory that is not there is a fault that is found when the output is made.
             _ = path.withCString { imgpipe_landlock_allow(ruleset.number, version, $0, grants) }
         }
+        guard number >= 0 else { return (0, opensTarget) }
         if let scratch { _ = scratch.withCString { imgpipe_landlock_allow(ruleset.number, version, $0, UInt32(IMGPIPE_UNNAMED_FILES)) } }
-        return imgpipe_landlock_enforce(ruleset.number) == 0 ? version : 0
+        return (imgpipe_landlock_enforce(ruleset.number) == 0 ? version : 0, opensTarget)
     }
 
+    private static func waitForInput() {
+        var request = pollfd(fd: 0, events: Int16(POLLIN), revents: 0)
+        _ = poll(&request, 1, -1)
+    }
+
+    /// What is granted there: nothing but writing, where it is no directory.
     private static func place(of output: Output) -> (FilePath, UInt32)? {
         // The directory may be opened, for fsync(2).
         var grants = IMGPIPE_MAKE_FILES | IMGPIPE_READ_DIRECTORY
@@ -87,6 +104,15 @@ public struct Sandbox: Sendable {
                 try? directory.makeDirectories()
             }
             return (directory, UInt32(grants))
+        }
+    }
+}
+
+extension Sandbox.Output {
+    fileprivate var hasDirectory: Bool {
+        switch self {
+        case .file(let path): FileIdentity(path.directory) != nil
+        case .template(let template): template.makesDirectories || FileIdentity(template.fixedDirectory) != nil
         }
     }
 }

@@ -16,8 +16,11 @@ public final class AtomicFile: ByteSink {
 
     /// Throws `cannotCreate` or `refusedOutput` at once when the target cannot become this file.
     /// `synchronizes`: the bytes are on the disk before the name is, and the name when `commit` returns.
-    public convenience init(_ path: FilePath, mayReplace: Bool = true, synchronizes: Bool = false, pool: BufferPool) throws(ImageError) {
-        let place = try FilePlacement(path, mayReplace: mayReplace, synchronizes: synchronizes)
+    /// `replacing`: what alone may be replaced; `commit` throws `refusedOutput` where another file is there by then.
+    public convenience init(
+        _ path: FilePath, mayReplace: Bool = true, replacing: FileIdentity? = nil, synchronizes: Bool = false, pool: BufferPool
+    ) throws(ImageError) {
+        let place = try FilePlacement(path, mayReplace: mayReplace, replacing: replacing, synchronizes: synchronizes)
         if place.isOpenTarget {
             self.init(SpooledSink(Descriptor(number: place.number), pool: pool))
         } else {

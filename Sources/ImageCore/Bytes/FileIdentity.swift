@@ -20,7 +20,7 @@ public struct FileIdentity: Hashable, Sendable {
         self.init(status)
     }
 
-    private init(_ status: stat) { (device, inode, kind) = (status.st_dev, status.st_ino, status.st_mode & S_IFMT) }
+    public init(_ status: stat) { (device, inode, kind) = (status.st_dev, status.st_ino, status.st_mode & S_IFMT) }
 
     public var isRegularFile: Bool { kind == S_IFREG }
 

@@ -20,14 +20,16 @@ package final class FilePlacement: FileNaming {
     package private(set) var isOpenTarget = false
     private let directory: FilePath
     private let mayReplace: Bool
+    /// What alone may be replaced; nil for anything.
+    private let replaced: FileIdentity?
     private let synchronizes: Bool
     /// Nil while the temporary has no name.
     private var temporary: FilePath?
     private var signalSlot: Int32 = -1
 
     /// Throws `cannotCreate` or `refusedOutput` at once when the target cannot become this file.
-    package init(_ path: FilePath, mayReplace: Bool, synchronizes: Bool) throws(ImageError) {
-        (self.mayReplace, self.synchronizes) = (mayReplace, synchronizes)
+    package init(_ path: FilePath, mayReplace: Bool = true, replacing replaced: FileIdentity? = nil, synchronizes: Bool) throws(ImageError) {
+        (self.mayReplace, self.replaced, self.synchronizes) = (mayReplace, replaced, synchronizes)
         target = try path.followingLinks()
         directory = target.directory
         var status = stat()
@@ -40,16 +42,16 @@ package final class FilePlacement: FileNaming {
                 return
             }
             if !mayReplace { throw .refusedOutput("file exists") }
-            existingMode = status.st_mode & 0o7777
+            existingMode = status.st_mode & 0o1777
         }
         // Without /proc it could never get a name.
         number = access("/proc/self/fd", F_OK) == 0 ? directory.withCString { imgpipe_open_unnamed($0, O_WRONLY, 0o666) } : -1
         if number < 0 {
             guard [EOPNOTSUPP, EISDIR, EINVAL, ENOENT].contains(errno) else { throw .cannotCreate(errno: errno) }
             let name = Self.temporaryName(in: directory)
+            remove(onSignal: name)
             number = name.withCString { imgpipe_open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
             guard number >= 0 else { throw .cannotCreate(errno: errno) }
-            remove(onSignal: name)
         }
     }
 
@@ -70,6 +72,8 @@ package final class FilePlacement: FileNaming {
             guard name.withCString({ imgpipe_link_descriptor(number, $0) }) == 0 else { throw Self.linkError() }
         }
         try close()
+        // Somebody else's file, who was not asked.
+        if let replaced, FileIdentity(target) != replaced { throw .refusedOutput("has been changed meanwhile; left as it is") }
         let renamed = temporary!.withCString { from in
             target.withCString { to in mayReplace ? rename(from, to) : link(from, to) }
         }
@@ -83,7 +87,7 @@ package final class FilePlacement: FileNaming {
     }
 
     private func synchronizeDirectory() throws(ImageError) {
-        let number = directory.withCString { imgpipe_open($0, O_RDONLY | O_CLOEXEC, 0) }
+        let number = directory.withCString { imgpipe_open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
         guard number >= 0 else { throw .writeFailed(errno: errno) }
         let opened = Descriptor(number: number)
         if fsync(opened.number) != 0 { throw .writeFailed(errno: errno) }

@@ -2,7 +2,7 @@ import CPlatformShims
 import Glibc
 import Synchronization
 
-/// Room on the disk for what is too large for memory: one file without a name for the whole process, in TMPDIR or /tmp, of which each
+/// Room on the disk for what is too large for memory: one file without a name for the process, in TMPDIR or /tmp, of which each
 /// user has parts. One, so that it can be open before a sandbox closes the way to all names.
 public enum ScratchFile {
     private struct State {
@@ -12,15 +12,15 @@ public enum ScratchFile {
         /// What was lent, by where it ends, and what has come back, in order.
         var end: off_t = 0
         var free: [Range<off_t>] = []
-        /// It is somebody's as a whole.
-        var isTaken = false
+        /// Further ones, for those who need a whole one.
+        var spare: [Int32] = []
 
         mutating func open() throws(ImageError) {
             if number < 0 && code == 0 {
                 number = ScratchFile.openUnnamed()
                 code = number < 0 ? errno : 0
             }
-            guard number >= 0, !isTaken else { throw .temporaryFile(errno: number < 0 ? code : EBUSY) }
+            guard number >= 0 else { throw .temporaryFile(errno: code) }
         }
 
         /// The first room that is large enough.
@@ -56,8 +56,12 @@ public enum ScratchFile {
     private static let state = Mutex(State())
 
     /// Opens it, where that can be; that it cannot be is said to who needs it.
-    public static func openNow() {
-        state.withLock { (state) in _ = try? state.open() }
+    /// `wholes`: how many whole ones may be needed at a time.
+    public static func openNow(wholes: Int = 0) {
+        state.withLock { (state) in
+            _ = try? state.open()
+            while state.spare.count < wholes, case let number = openUnnamed(), number >= 0 { state.spare.append(number) }
+        }
     }
 
     /// Where it can be opened later by who may make files without names, and no others, here; nil where that is not sure.
@@ -131,24 +135,21 @@ public enum ScratchFile {
         deinit { ScratchFile.state.withLock { $0.giveBack(range) } }
     }
 
-    /// All of it, for one who does not know how much that will be; nobody has a part meanwhile.
+    /// A file like it, for one who does not know how much that will be.
     package final class Whole {
         package let number: Int32
 
-        /// Throws `temporaryFile` where there is no file, or where it is in use.
+        /// Throws `temporaryFile` where there is none to be had.
         package init() throws(ImageError) {
-            number = try ScratchFile.state.withLock { (state) throws(ImageError) in
-                try state.open()
-                guard state.end == 0 else { throw .temporaryFile(errno: EBUSY) }
-                state.isTaken = true
-                return state.number
-            }
+            let spare = ScratchFile.state.withLock { $0.spare.popLast() }
+            number = spare ?? ScratchFile.openUnnamed()
+            guard number >= 0 else { throw .temporaryFile(errno: errno) }
         }
 
         deinit {
             _ = ftruncate(number, 0)
             lseek(number, 0, SEEK_SET)
-            ScratchFile.state.withLock { $0.isTaken = false }
+            ScratchFile.state.withLock { $0.spare.append(number) }
         }
     }
 }

@@ -9,6 +9,9 @@ public struct StripReport: Sendable {
     /// C2PA stays: a manifest is signed for the file as it was.
     var keepsManifest = false
 
+    /// Nothing went.
+    public init() {}
+
     private static let mostNames = 64
 
     mutating func remove(_ name: String, _ byteCount: some BinaryInteger) {
