@@ -1,6 +1,6 @@
 # make            the tools, optimised, into bin/; STATIC=1: fully static where that can be
 # make demo       sets up, builds, and runs the pipeline on a photograph
-# make check      sets up, builds, and runs the tests
+# make check      sets up, builds, and runs the tests; SANITIZE=address or thread: the unit and pipeline tests alone, with that sanitizer
 # make check-all  the same, and the tests that take minutes
 # make fuzz       libFuzzer over what reads strangers' bytes, SECONDS=60 for each target
 # make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds
@@ -49,8 +49,12 @@ demo:
 check: export IMG_WERROR = 1
 check:
 	scripts/install-packages build test
+ifdef SANITIZE
+	scripts/check-sanitized $(SANITIZE)
+else
 	$(MAKE) bin
 	scripts/check
+endif
 
 check-all: check
 	scripts/check-all

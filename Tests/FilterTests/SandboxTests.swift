@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What a picture can do that has got hold of its decoder. The debug build has one that tries (Intruder).
-@Suite struct SandboxTests {
+@Suite(.enabled(if: !isSanitized, "a sanitizer has no sandbox")) struct SandboxTests {
     let place: Workplace
 
     init() throws {

@@ -176,7 +176,7 @@ import Testing
         }
     }
 
-    @Test func badInputsAreNamedWithTheirFault() throws {
+    @Test(.enabled(if: !isSanitized, "a sanitizer maps more than that")) func badInputsAreNamedWithTheirFault() throws {
         func png(_ width: UInt32, _ height: UInt32) -> Data {
             var data = Data([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13])
             var chunk = Data("IHDR".utf8)

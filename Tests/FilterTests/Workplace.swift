@@ -7,6 +7,9 @@ let toolDirectory: URL = {
     return projectDirectory.appendingPathComponent("bin")
 }()
 
+/// Tools with a sanitizer have no sandbox and no limit on addresses (scripts/check-sanitized).
+let isSanitized = ProcessInfo.processInfo.environment["IMG_SANITIZER"] != nil
+
 let projectDirectory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
 /// What a command line has left.
