@@ -4,6 +4,7 @@ import ImageCore
 /// A POSIX thread: filters have no use for a task scheduler, whose start takes longer than their work on a small file.
 public final class Thread {
     private let thread: pthread_t
+    private var isJoined = false
 
     /// Starts at once.
     public init(_ body: @escaping @Sendable () -> Void) throws(ImageError) {
@@ -25,6 +26,12 @@ public final class Thread {
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
-    /// Waits for its end.
-    public func join() { pthread_join(thread, nil) }
+    /// Waits for its end; once.
+    public func join() {
+        pthread_join(thread, nil)
+        isJoined = true
+    }
+
+    /// Nobody waits for it then.
+    deinit { if !isJoined { pthread_detach(thread) } }
 }

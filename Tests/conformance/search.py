@@ -22,10 +22,11 @@ ENCODES = re.compile(r"quality (\d+)(, 4:\d:\d)?.*, (\d+) bytes, of (\d+) encodi
 
 
 def found(picture, target, *options):
-    """What imgencode -v says, the status, and whether there is a file."""
+    """The status, and what imgencode -v says of the picture."""
     run = subprocess.run(["sh", "-c", 'imgdecode "$1" | { shift; imgencode -v "$@"; }', "sh", picture, "-o", target, *options],
                          stderr=subprocess.PIPE, check=False)
-    return run.returncode, run.stderr.decode(errors="replace")
+    lines = run.stderr.decode(errors="replace").splitlines(keepends=True)
+    return run.returncode, "".join(line for line in lines if ": sandbox: " not in line)
 
 
 def decoded(path):

@@ -94,8 +94,8 @@ public struct Sandbox: Sendable {
         switch output {
         case .file(let path):
             guard let target = try? path.followingLinks() else { return nil }
-            // A device or a pipe is written to, and nothing is made beside it.
-            if let there = FileIdentity(target), !there.isRegularFile { return (target, 0) }
+            // A device or a pipe is written to, and nothing is made beside it; a directory is refused.
+            if let there = FileIdentity(target), !there.isRegularFile { return there.isDirectory ? nil : (target, 0) }
             return (target.directory, UInt32(grants))
         case .template(let template):
             let directory = template.fixedDirectory

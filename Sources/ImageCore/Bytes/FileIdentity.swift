@@ -23,6 +23,7 @@ public struct FileIdentity: Hashable, Sendable {
     public init(_ status: stat) { (device, inode, kind) = (status.st_dev, status.st_ino, status.st_mode & S_IFMT) }
 
     public var isRegularFile: Bool { kind == S_IFREG }
+    public var isDirectory: Bool { kind == S_IFDIR }
 
     /// Whether what is read from it is gone then, and may have to be waited for.
     public var isPipe: Bool { [S_IFIFO, S_IFSOCK, S_IFCHR].contains(kind) }
