@@ -6,12 +6,14 @@
 
 #include "CCodecShims.h"
 #include "guard.h"
+#include "png_memory.h"
 
 struct imgpipe_png_decoder {
     png_structp png;
     png_infop info;
     jmp_buf jump;
     imgpipe_code failure;
+    struct imgpipe_png_memory memory;
     imgpipe_input input;
     const uint8_t *next;
     size_t left;
@@ -30,22 +32,6 @@ struct imgpipe_png_decoder {
 static _Noreturn void fail(imgpipe_png_decoder *self, imgpipe_code code) {
     self->failure = code;
     longjmp(self->jump, 1);
-}
-
-/* libpng does without what it finds no memory for: a text, a profile. We do not. */
-static png_voidp allocate(png_structp png, png_alloc_size_t size) {
-    imgpipe_png_decoder *self = png_get_mem_ptr(png);
-    void *start = malloc(size);
-    if (!start) {
-        self->failure = IMGPIPE_MEMORY;
-        longjmp(self->jump, 1);
-    }
-    return start;
-}
-
-static void release(png_structp png, png_voidp start) {
-    (void)png;
-    free(start);
 }
 
 static void error_exit(png_structp png, png_const_charp text) {
@@ -151,9 +137,10 @@ imgpipe_code imgpipe_png_read_header(
     self->max_chunk = max_chunk;
     self->chunk = chunk;
     memset(self->bad_chunk, 0, sizeof self->bad_chunk);
+    self->memory = (struct imgpipe_png_memory){&self->jump, &self->failure};
     GUARD(self);
     self->png = png_create_read_struct_2(
-        PNG_LIBPNG_VER_STRING, self, error_exit, keep_warning, self, allocate, release);
+        PNG_LIBPNG_VER_STRING, self, error_exit, keep_warning, &self->memory, imgpipe_png_allocate, imgpipe_png_release);
     self->info = self->png ? png_create_info_struct(self->png) : NULL;
     if (!self->info) fail(self, IMGPIPE_MEMORY);
     png_structp png = self->png;

@@ -6,31 +6,17 @@
 
 #include "CCodecShims.h"
 #include "guard.h"
+#include "png_memory.h"
 
 struct imgpipe_png_encoder {
     png_structp png;
     png_infop info;
     jmp_buf jump;
     imgpipe_code failure;
+    struct imgpipe_png_memory memory;
     imgpipe_output output;
     char message[200];
 };
-
-/* libpng does without what it finds no memory for: a text, a profile. We do not. */
-static png_voidp allocate(png_structp png, png_alloc_size_t size) {
-    imgpipe_png_encoder *self = png_get_mem_ptr(png);
-    void *start = malloc(size);
-    if (!start) {
-        self->failure = IMGPIPE_MEMORY;
-        longjmp(self->jump, 1);
-    }
-    return start;
-}
-
-static void release(png_structp png, png_voidp start) {
-    (void)png;
-    free(start);
-}
 
 static void error_exit(png_structp png, png_const_charp text) {
     imgpipe_png_encoder *self = png_get_error_ptr(png);
@@ -90,9 +76,10 @@ imgpipe_code imgpipe_png_begin(
     self->failure = IMGPIPE_OK;
     self->message[0] = 0;
     self->output = output;
+    self->memory = (struct imgpipe_png_memory){&self->jump, &self->failure};
     GUARD(self);
     self->png = png_create_write_struct_2(
-        PNG_LIBPNG_VER_STRING, self, error_exit, ignore_warning, self, allocate, release);
+        PNG_LIBPNG_VER_STRING, self, error_exit, ignore_warning, &self->memory, imgpipe_png_allocate, imgpipe_png_release);
     self->info = self->png ? png_create_info_struct(self->png) : NULL;
     if (!self->info) return self->failure = IMGPIPE_MEMORY;
     png_structp png = self->png;

@@ -19,6 +19,7 @@ final class ExifText {
 
     /// libexif does without what it finds no memory for, and says nothing.
     private static let hasFailed = Atomic(false)
+    /// libexif counts who uses it, and not for threads: all of imginfo is on one.
     nonisolated(unsafe) private static let memory: OpaquePointer? = exif_mem_new(
         { count in kept(calloc(1, Int(count))) }, { old, count in kept(realloc(old, Int(count))) }, { free($0) })
 

@@ -144,8 +144,8 @@ final class StripRun: Sendable {
         if let output = settings.output {
             places.append(try OutputTemplate(output).place)
         }
-        // A pipe that has a name is one of a few.
-        let wholes = files.openPaths.contains { !(FileIdentity($0)?.isRegularFile ?? true) } ? jobs : 0
+        // A pipe that has a name is one of a few; what a list names is not known.
+        let wholes = files.hasOpener || files.openPaths.contains { !(FileIdentity($0)?.isRegularFile ?? true) } ? jobs : 0
         sandbox.enter(
             console, reading: files, making: places, replacing: settings.isInPlace, threads: jobs - 1, spools: !settings.isInPlace, wholes: wholes)
         // Where no further one can be had, those that there are do the work.

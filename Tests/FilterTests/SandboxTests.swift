@@ -140,6 +140,7 @@ import Testing
             cwebp -quiet -lossless -m 0 -z 0 noise.ppm -o big.webp && test $(wc -c < big.webp) -gt 2200000
             imgstrip big.webp > whole; cat big.webp | imgstrip -o /dev/stdout | cat > piped; cmp whole piped
             mkfifo f g; cat big.webp > f & cat big.webp > g & imgstrip -j 2 -o 'out/%f' f g && cmp whole out/f && cmp whole out/g
+            mkfifo h; cat big.webp > h & printf 'h\\0' | cat | imgstrip -o 'out/%f' --files0-from - && cmp whole out/h
             """
         let outcome = try place.sh(script)
         #expect(outcome.status == 0 && outcome.errors == "")

@@ -180,4 +180,26 @@ final class TemporaryDirectory {
         #expect(throws: ImageError.refusedOutput("has been changed meanwhile; left as it is")) { try file.commit() }
         #expect(directory.contents("a") == Array("fresh".utf8) && directory.names == ["a"])
     }
+
+    /// Parts of all sizes come and go in any order, and each keeps what was written to it.
+    @Test func partsOfTheScratchFileAreNobodyElses() throws {
+        var random: UInt64 = 5
+        func next(_ limit: Int) -> Int {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(random >> 33) % limit
+        }
+        var parts: [(part: ScratchFile.Part, content: [UInt8])] = []
+        for round in 0..<400 {
+            if parts.count < 3 || (parts.count < 12 && next(2) == 0) {
+                let content = [UInt8](repeating: UInt8(round & 255), count: 1 + next(300_000))
+                let part = try ScratchFile.Part(byteCount: content.count)
+                try part.write(content.span.bytes)
+                parts.append((part, content))
+            } else {
+                let (part, content) = parts.remove(at: next(parts.count))
+                #expect(try part.content() == content)
+            }
+        }
+        for (part, content) in parts { #expect(try part.content() == content) }
+    }
 }

@@ -15,7 +15,7 @@ final class FileOpener: Sendable {
     private let ordering = Mutex(())
 
     /// Before any thread is started.
-    init(_ names: InputNames, _ sequence: NameSequence, replacing: Bool, synchronizes: Bool) throws(ImageError) {
+    init(_ names: NameSequence, areSlow: Bool, replacing: Bool, synchronizes: Bool) throws(ImageError) {
         var (files, orders): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
         guard imgpipe_socket_pair(&files) == 0, imgpipe_socket_pair(&orders) == 0 else { throw .readFailed(errno: errno) }
         let process = imgpipe_fork()
@@ -23,8 +23,7 @@ final class FileOpener: Sendable {
         if process == 0 {
             close(files[0])
             close(orders[0])
-            OpenerProcess(sequence, replacing: replacing, synchronizes: synchronizes, files: files[1], orders: orders[1])
-                .run(listIsSlow: names.areSlow)
+            OpenerProcess(names, replacing: replacing, synchronizes: synchronizes, files: files[1], orders: orders[1]).run(listIsSlow: areSlow)
         }
         close(files[1])
         close(orders[1])
@@ -33,9 +32,12 @@ final class FileOpener: Sendable {
     }
 
     private func ask() {
-        var byte: UInt8 = 0
-        _ = imgpipe_send(files, &byte, 1, nil, 0)
+        var packet = Packet()
+        packet.put(byte: 0)
+        _ = packet.send(to: files)
     }
+
+    private static let hasEnded = ImageError.internalError("the process that opens files has ended")
 
     func next() throws(ImageError) -> InputFile? {
         try isAtEnd.withLock { (isAtEnd) throws(ImageError) in
@@ -52,7 +54,7 @@ final class FileOpener: Sendable {
                 return nil
             case nil:
                 isAtEnd = true
-                throw .internalError("the process that opens files has ended")
+                throw Self.hasEnded
             }
         }
     }
@@ -64,18 +66,11 @@ final class FileOpener: Sendable {
         var packet = Packet()
         packet.put(byte: order.rawValue)
         packet.put(number: Int32(bitPattern: id))
-        let request = packet.bytes
-        try ordering.withLock { (_) throws(ImageError) in
-            guard imgpipe_send(orders, request, request.count, nil, 0) == 0 else { throw .internalError("the process that opens files has ended") }
+        try ordering.withLock { [packet] (_) throws(ImageError) in
+            guard packet.send(to: orders) else { throw Self.hasEnded }
             if order == .drop { return }
-            var answer = [UInt8](repeating: 0, count: 2 * Int(PATH_MAX))
-            var (descriptors, count): ([Int32], Int32) = ([-1, -1], 0)
-            let n = imgpipe_receive(orders, &answer, answer.count, &descriptors, &count)
-            guard n > 0 else { throw .internalError("the process that opens files has ended") }
-            if n > 1 {
-                var packet = Packet(bytes: Array(answer[..<n]))
-                throw packet.error()
-            }
+            guard case (var answer, _)? = Packet.receive(from: orders) else { throw Self.hasEnded }
+            if answer.byte() != 0 { throw answer.error() }
         }
     }
 
@@ -142,9 +137,7 @@ final class OpenerProcess: Sendable {
 
     /// The next file, when it is asked for; false after the last.
     private func sendFile() -> Bool {
-        var byte: UInt8 = 0
-        var (descriptors, count): ([Int32], Int32) = ([-1, -1], 0)
-        guard imgpipe_receive(files, &byte, 1, &descriptors, &count) > 0 else { return false }
+        guard Packet.receive(from: files) != nil else { return false }
         do throws(ImageError) {
             guard let file = try names.withLock({ (names) throws(ImageError) in try names.next() }) else {
                 _ = OpenerMessage.end.send(to: files)
@@ -185,12 +178,7 @@ final class OpenerProcess: Sendable {
     }
 
     private func answerOrders() {
-        var request = [UInt8](repeating: 0, count: 16)
-        var (descriptors, count): ([Int32], Int32) = ([-1, -1], 0)
-        while true {
-            let n = imgpipe_receive(orders, &request, request.count, &descriptors, &count)
-            guard n > 0 else { return }
-            var packet = Packet(bytes: Array(request[..<n]))
+        while case (var packet, _)? = Packet.receive(from: orders) {
             let (order, id) = (FileOpener.Order(rawValue: packet.byte()), UInt32(bitPattern: packet.number()))
             let placement = placements.withLock { $0.waiting.removeValue(forKey: id) }
             defer { if let placement { close(placement.number) } }
@@ -201,9 +189,10 @@ final class OpenerProcess: Sendable {
                 try placement.publish(placement.number) { () throws(ImageError) in }
                 answer.put(byte: 0)
             } catch {
+                answer.put(byte: 1)
                 answer.put(error)
             }
-            guard imgpipe_send(orders, answer.bytes, answer.bytes.count, nil, 0) == 0 else { return }
+            guard answer.send(to: orders) else { return }
         }
     }
 }

@@ -61,7 +61,6 @@ public enum InputNames: Sendable {
     case operands([FilePath])
     /// `--files0-from`
     case list(FilePath)
-
 }
 
 extension GivenOptions {
@@ -88,10 +87,11 @@ public final class InputFiles: Sendable {
         _ names: InputNames, _ sandbox: Sandbox, replacing: Bool = false, synchronizes: Bool = false, pool: BufferPool
     ) throws(ImageError) {
         var sequence = NameSequence(names, pool: pool)
-        if sandbox.isWanted, names.areSlow || !sequence.open(atMost: Self.mostOpen) {
+        let areSlow = sandbox.isWanted && names.areSlow
+        if sandbox.isWanted, areSlow || !sequence.open(atMost: Self.mostOpen) {
             openCount = 0
             self.names = Mutex(NameSequence())
-            opener = try FileOpener(names, sequence, replacing: replacing, synchronizes: synchronizes)
+            opener = try FileOpener(sequence, areSlow: areSlow, replacing: replacing, synchronizes: synchronizes)
             sequence.close()
         } else {
             (openCount, opener) = (sequence.openCount, nil)

@@ -9,9 +9,6 @@ enum OpenerMessage {
     case fault(ImageError)
     case end
 
-    /// A path and a fault's text.
-    private static let mostBytes = 3 * Int(PATH_MAX)
-
     /// Hands over the descriptors too, which the sender keeps. False where nobody listens.
     func send(to socket: Int32) -> Bool {
         var packet = Packet()
@@ -45,19 +42,12 @@ enum OpenerMessage {
                 descriptors.append(number)
             }
         }
-        return imgpipe_send(socket, packet.bytes, packet.bytes.count, descriptors, Int32(descriptors.count)) == 0
+        return packet.send(to: socket, descriptors)
     }
 
     /// Waits for one; nil where the sender has gone.
     static func receive(from socket: Int32) -> OpenerMessage? {
-        var bytes = [UInt8](repeating: 0, count: mostBytes)
-        var descriptors: [Int32] = [-1, -1]
-        var count: Int32 = 0
-        let n = imgpipe_receive(socket, &bytes, bytes.count, &descriptors, &count)
-        guard n > 0 else { return nil }
-        var packet = Packet(bytes: Array(bytes[..<n]))
-        // Fewer than were sent, where the process may not have as many open.
-        var numbers = descriptors[..<Int(max(0, count))]
+        guard case (var packet, var numbers)? = Packet.receive(from: socket) else { return nil }
         switch packet.byte() {
         case 0: return .end
         case 1: return .fault(packet.error())
@@ -87,7 +77,24 @@ enum OpenerMessage {
 struct Packet {
     private(set) var bytes: [UInt8] = []
 
-    init(bytes: [UInt8] = []) { self.bytes = bytes }
+    /// A path and a fault's text.
+    private static let mostBytes = 3 * Int(PATH_MAX)
+
+    /// With descriptors, which the sender keeps. False where nobody listens.
+    func send(to socket: Int32, _ descriptors: [Int32] = []) -> Bool {
+        imgpipe_send(socket, bytes, bytes.count, descriptors, Int32(descriptors.count)) == 0
+    }
+
+    /// Waits for one; nil where the sender has gone. The descriptors are none where this process may not have as many open as were sent.
+    static func receive(from socket: Int32) -> (Packet, descriptors: ArraySlice<Int32>)? {
+        var packet = Packet()
+        packet.bytes = [UInt8](repeating: 0, count: mostBytes)
+        var (descriptors, count): ([Int32], Int32) = ([-1, -1], 0)
+        let n = imgpipe_receive(socket, &packet.bytes, mostBytes, &descriptors, &count)
+        guard n > 0 else { return nil }
+        packet.bytes.removeLast(mostBytes - n)
+        return (packet, descriptors[..<Int(max(0, count))])
+    }
 
     mutating func put(byte: UInt8) { bytes.append(byte) }
 

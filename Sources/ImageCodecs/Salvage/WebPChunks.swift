@@ -19,8 +19,10 @@ enum WebPChunks {
 
     private static let frameTypes: [FourCC] = [FourCC("VP8 "), FourCC("VP8L"), FourCC("ANMF")]
     private static let otherTypes: [FourCC] = [FourCC("VP8X"), FourCC("ANIM"), FourCC("ALPH")] + metadataTypes.map(\.type)
-    /// With their flags in VP8X.
-    private static let metadataTypes: [(type: FourCC, flag: UInt8)] = [(FourCC("ICCP"), 0x20), (FourCC("EXIF"), 0x08), (FourCC("XMP "), 0x04)]
+    /// With their flags in VP8X, and what they are in a stream.
+    static let metadataTypes: [(type: FourCC, flag: UInt8, record: FourCC)] = [
+        (FourCC("ICCP"), 0x20, .icc), (FourCC("EXIF"), 0x08, .exif), (FourCC("XMP "), 0x04, .xmp),
+    ]
     private static let alphaFlag: UInt8 = 0x10
     static let animationFlag: UInt8 = 0x02
 

@@ -240,12 +240,12 @@ enum WebPContainer {
         guard let flags = WebPChunks.flags(of: file) else { return ([], 0, 1) }
         let chunks = WebPChunks.walk(file)
         var records: [MetadataRecord] = []
-        for (type, flag, recordType) in [(FourCC("ICCP"), 0x20, FourCC.icc), (FourCC("EXIF"), 0x08, .exif), (FourCC("XMP "), 0x04, .xmp)] as [(FourCC, UInt8, FourCC)] {
-            guard flags & flag != 0, let chunk = chunks.first(where: { $0.type == type && $0.isWhole }) else { continue }
+        for kind in WebPChunks.metadataTypes {
+            guard flags & kind.flag != 0, let chunk = chunks.first(where: { $0.type == kind.type && $0.isWhole }) else { continue }
             var payload = Array(file[chunk.content])
             // Some writers put JPEG's header before the TIFF header.
-            if type == FourCC("EXIF") && payload.starts(with: "Exif\0\0".utf8) { payload.removeFirst(6) }
-            if !payload.isEmpty { records.append(MetadataRecord(recordType, payload)) }
+            if kind.record == .exif && payload.starts(with: "Exif\0\0".utf8) { payload.removeFirst(6) }
+            if !payload.isEmpty { records.append(MetadataRecord(kind.record, payload)) }
         }
         try limits.check(.metadata, UInt64(records.reduce(0) { $0 + $1.payload.count }))
         guard flags & WebPChunks.animationFlag != 0 else { return (records, 0, 1) }

@@ -51,7 +51,7 @@ package final class FilePlacement: FileNaming {
             let name = Self.temporaryName(in: directory)
             remove(onSignal: name)
             number = name.withCString { imgpipe_open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
-            guard number >= 0 else { throw .cannotCreate(errno: errno) }
+            guard number >= 0 else { throw notMade() }
         }
     }
 
@@ -69,7 +69,7 @@ package final class FilePlacement: FileNaming {
         if temporary == nil {
             let name = Self.temporaryName(in: directory)
             remove(onSignal: name)
-            guard name.withCString({ imgpipe_link_descriptor(number, $0) }) == 0 else { throw Self.linkError() }
+            guard name.withCString({ imgpipe_link_descriptor(number, $0) }) == 0 else { throw notMade() }
         }
         try close()
         // Somebody else's file, who was not asked.
@@ -91,6 +91,13 @@ package final class FilePlacement: FileNaming {
         guard number >= 0 else { throw .writeFailed(errno: errno) }
         let opened = Descriptor(number: number)
         if fsync(opened.number) != 0 { throw .writeFailed(errno: errno) }
+    }
+
+    /// A temporary that could not be made is not ours to remove.
+    private func notMade() -> ImageError {
+        let code = errno
+        forgetTemporary()
+        return .cannotCreate(errno: code)
     }
 
     private static func linkError() -> ImageError {

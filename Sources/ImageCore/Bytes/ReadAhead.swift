@@ -98,12 +98,14 @@ public final class ReadAhead: @unchecked Sendable {
         }
         tail += bytes
         guard tail.count >= Self.partBytes else { return }
-        let waiting = tail
+        var waiting = tail
         tail = []
         do throws(ImageError) {
             let part = try ScratchFile.Part(byteCount: waiting.count)
             try part.write(waiting.span.bytes)
             parts.append(part)
+            waiting.removeAll(keepingCapacity: true)
+            tail = waiting
         } catch {
             giveUp(error)
         }

@@ -126,10 +126,17 @@ public enum ScratchFile {
 
         /// All bytes that were written, which must be `byteCount`.
         package func content() throws(ImageError) -> [UInt8] {
-            let room = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 1)
-            defer { room.deallocate() }
-            try read(at: 0, to: room, count: byteCount)
-            return Array(UnsafeRawBufferPointer(start: room, count: byteCount))
+            var failure: ImageError?
+            let bytes = [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, filled in
+                do throws(ImageError) {
+                    try read(at: 0, to: buffer.baseAddress!, count: byteCount)
+                    filled = byteCount
+                } catch {
+                    failure = error
+                }
+            }
+            if let failure { throw failure }
+            return bytes
         }
 
         deinit { ScratchFile.state.withLock { $0.giveBack(range) } }

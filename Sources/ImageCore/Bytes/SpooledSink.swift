@@ -20,11 +20,14 @@ public final class SpooledSink: ByteSink {
     public func write(_ more: RawSpan) throws(ImageError) {
         more.withUnsafeBytes { bytes.append(contentsOf: $0) }
         guard bytes.count >= Self.memoryBytes else { return }
-        let waiting = bytes
+        var waiting = bytes
         bytes = []
         let part = try ScratchFile.Part(byteCount: waiting.count)
         try part.write(waiting.span.bytes)
         parts.append(part)
+        // The room serves the next part.
+        waiting.removeAll(keepingCapacity: true)
+        bytes = waiting
     }
 
     public func reset() { (parts, bytes) = ([], []) }
