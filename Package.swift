@@ -56,11 +56,12 @@ let package = Package(
         .target(
             name: "FilterSupport",
             dependencies: ["ImageCore", "CPlatformShims"], swiftSettings: swift),
+        .target(name: "CodecArguments", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
         .executableTarget(
-            name: "imgdecode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
+            name: "imgdecode", dependencies: ["CodecArguments", "FilterSupport", "ImageCodecs"], swiftSettings: swift),
         .executableTarget(name: "imgresize", dependencies: ["FilterSupport"], swiftSettings: swift),
         .executableTarget(
-            name: "imgencode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
+            name: "imgencode", dependencies: ["CodecArguments", "FilterSupport", "ImageCodecs"], swiftSettings: swift),
         .executableTarget(
             name: "imgstrip", dependencies: ["FilterSupport", "ImageColor", "ImageMetadata"], swiftSettings: swift),
         .executableTarget(

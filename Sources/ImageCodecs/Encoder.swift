@@ -75,6 +75,11 @@ public struct EncodeOptions: Sendable {
 
     public init() {}
 
+    /// Throws `usage` for what the format cannot be.
+    public func check() throws(ImageError) {
+        if format == .jpeg && (isLossless || nearLossless != nil) { throw .usage("a JPEG cannot be without loss; say -f webp or png") }
+    }
+
     /// JPEG: 4:2:0 halves the bytes of chroma twice; from quality 90 on people ask for more than it holds.
     var chromaSubsampling: Subsampling { subsampling ?? (quality < 90 ? .s420 : .s444) }
 }

@@ -39,6 +39,18 @@ public struct MetadataGroups: Equatable, Sendable, ExpressibleByArrayLiteral {
     public var groups: [MetadataGroup] { MetadataGroup.allCases.filter(contains) }
 
     private init(bits: UInt16) { self.bits = bits }
+
+    /// `lists`: words with commas between, of the option `option`. Throws `usage` for what is none.
+    public init(words lists: [String], of option: String) throws(ImageError) {
+        bits = 0
+        for word in lists.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
+            guard let group = MetadataGroup(word: String(word)) else {
+                let words = MetadataGroup.allCases.map(\.word).joined(separator: ", ")
+                throw .usage("--\(option) \(word) is none of \(words)")
+            }
+            insert(group)
+        }
+    }
 }
 
 /// What stays and what goes.
@@ -55,6 +67,11 @@ public struct MetadataChoice: Equatable, Sendable {
             throw .usage("\(both.word) is in --keep and in --drop")
         }
         (self.kept, self.dropped) = (kept, dropped)
+    }
+
+    /// `kept`, `dropped`: words, with commas between. Throws `usage` for what is none.
+    public init(keeping kept: [String], dropping dropped: [String]) throws(ImageError) {
+        try self.init(keeping: MetadataGroups(words: kept, of: "keep"), dropping: MetadataGroups(words: dropped, of: "drop"))
     }
 
     /// What is said by a word; nil where nothing is.

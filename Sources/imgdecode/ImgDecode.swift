@@ -1,3 +1,4 @@
+import CodecArguments
 import FilterSupport
 import ImageCodecs
 import ImageCore
@@ -7,26 +8,11 @@ struct ImgDecode: FilterCommand {
     static let declaration = CommandDeclaration(
         "imgdecode", operands: "[FILE]...", count: 0...Int.max, summary: "Decode JPEG, PNG, WebP and PNM files into a pixel stream.",
         discussion: "With no FILE, or when FILE is -, read standard input. The format is told by content, not by name.",
-        options: [
-            .choice("pixels", "kind", Pixels.self, default: .native, "What the pixels are to be; native: as the file has them, a JPEG as its YCbCr planes."),
-            .choice("depth", "bits", Depth.self, default: .native, "Bits of a sample."),
-            .value("for", "geometry", "The size that imgresize will be asked for: a JPEG or WebP that is much larger is decoded smaller, which is faster. The result keeps its size."),
-            .choice("frames", "which", Frames.self, default: .all, "Frames of an animation."),
-            .choice("color", "what", ColorChoice.self, default: .keep, "keep: an ICC profile goes along; srgb: samples are made sRGB, and the profile is gone."),
-            .choice("orient", "what", Orient.self, default: .keep, "What is done about an orientation in EXIF: keep (a later filter makes the picture upright), apply (here), ignore."),
-            .flag("salvage", "Take what a damaged file still holds, and say how much that is."),
-            .number("min-recovered", "percent", in: 0...100, "With --salvage: the least share of rows that must have come."),
-            .flag("carry-file", "Send each file itself along, for imgencode --if-smaller."),
+        options: DecodeArguments.declarations + [
             .value("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
             .flag("verbose", short: "v", "Say what is odd about a file, though its pixels are whole."),
         ])
     static let writesStream = true
-
-    enum Pixels: String, CaseIterable { case native, gray, rgb, rgba }
-    enum Frames: String, CaseIterable { case all, first }
-    enum ColorChoice: String, CaseIterable { case keep, srgb }
-    enum Orient: String, CaseIterable { case keep, apply, ignore }
-    enum Depth: String, CaseIterable { case native, eight = "8", sixteen = "16" }
 
     private let options: DecodeOptions
     private let isVerbose: Bool
@@ -34,32 +20,8 @@ struct ImgDecode: FilterCommand {
     private let sandbox: Sandbox
 
     init(_ given: GivenOptions) throws(ImageError) {
-        var options = DecodeOptions()
-        options.limits = try given.limits()
-        options.pixels = switch try given.choice("pixels", Pixels.self)! {
-        case .native: .native
-        case .gray: .gray
-        case .rgb: .rgb
-        case .rgba: .rgba
-        }
-        options.orientation = switch try given.choice("orient", Orient.self)! {
-        case .keep: .keep
-        case .apply: .apply
-        case .ignore: .ignore
-        }
-        options.sample = switch try given.choice("depth", Depth.self)! {
-        case .native: nil
-        case .eight: .uint8
-        case .sixteen: .uint16
-        }
-        options.target = try given.text("for").map { (text) throws(ImageError) in try Geometry(argument: text, of: "for") }
-        options.takesFirstFrameOnly = try given.choice("frames", Frames.self) == .first
-        options.convertsToSRGB = try given.choice("color", ColorChoice.self) == .srgb
-        options.carriesFile = given.flag("carry-file")
-        options.salvages = given.flag("salvage")
-        options.leastRecovered = try given.number("min-recovered") ?? 0
-        if given.flag("min-recovered") && !options.salvages { throw .usage("--min-recovered is for --salvage") }
-        if options.salvages && options.carriesFile { throw .usage("a file that is salvaged is not carried; --salvage and --carry-file exclude each other") }
+        var options = try DecodeOptions(given, limits: try given.limits())
+        try options.takeStreamOptions(given)
         self.options = options
         (isVerbose, sandbox) = (given.flag("verbose"), Sandbox(given))
         names = try given.inputNames()

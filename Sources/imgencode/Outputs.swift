@@ -1,3 +1,4 @@
+import CodecArguments
 import FilterSupport
 import ImageCodecs
 import ImageCore
@@ -40,14 +41,7 @@ final class Outputs {
     /// The format that the option or the output's name says.
     func format(of target: FilePath?) throws(ImageError) -> EncodedFormat {
         if let chosenFormat { return chosenFormat }
-        guard let file = target?.lastComponent, let dot = file.lastIndex(of: UInt8(ascii: ".")), dot > 0 else {
-            return .jpeg
-        }
-        let ending = Console.printable(Array(file[(dot + 1)...]))
-        guard let format = EncodedFormat(fileExtension: ending) else {
-            throw .usage("no format has the ending .\(ending); say -f jpeg, png, webp or pam")
-        }
-        return format
+        return try target.map { (target) throws(ImageError) in try EncodedFormat(ofName: target) } ?? .jpeg
     }
 
     /// The format of every picture, where the command line says it.

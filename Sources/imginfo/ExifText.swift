@@ -1,3 +1,4 @@
+import FilterSupport
 import CExif
 import Glibc
 import ImageCore

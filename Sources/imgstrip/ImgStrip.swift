@@ -36,7 +36,7 @@ struct ImgStrip: FilterCommand {
     private let sandbox: Sandbox
 
     init(_ given: GivenOptions) throws(ImageError) {
-        var (kept, dropped) = (try Self.groups(given, "keep"), try Self.groups(given, "drop"))
+        var (kept, dropped) = (try MetadataGroups(words: given.texts("keep"), of: "keep"), try MetadataGroups(words: given.texts("drop"), of: "drop"))
         let icc = try given.choice("icc", ICCChoice.self)!
         if given.flag("icc") {
             if icc == .keep { kept.insert(.icc) } else { dropped.insert(.icc) }
@@ -70,18 +70,6 @@ struct ImgStrip: FilterCommand {
         }
         if settings.keepsTimes && !settings.isInPlace { throw .usage("--preserve is for --in-place") }
         if settings.convertsToSRGB && (isMany || !(files.isEmpty || files == ["-"])) { throw StripSettings.srgbNeedsPixels }
-    }
-
-    private static func groups(_ given: GivenOptions, _ option: String) throws(ImageError) -> MetadataGroups {
-        var groups: MetadataGroups = []
-        for word in given.texts(option).flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
-            guard let group = MetadataGroup(word: String(word)) else {
-                let words = MetadataGroup.allCases.map(\.word).joined(separator: ", ")
-                throw .usage("--\(option) \(Console.printable(Array(word.utf8))) is none of \(words)")
-            }
-            groups.insert(group)
-        }
-        return groups
     }
 
     var writesBinaryToStandardOutput: Bool { settings.output == nil && !settings.isInPlace }

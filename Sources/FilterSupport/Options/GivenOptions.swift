@@ -87,6 +87,42 @@ public struct GivenOptions {
 
     // MARK: What was given
 
+    /// What is given otherwise than by words, as by a member of JSON.
+    public enum Member: Sendable, Equatable {
+        case text(String)
+        case flag(Bool)
+        /// As if it had not been given.
+        case unset
+    }
+
+    /// These, and `members`, which count where both say something. Only names of `allowed` may be among them. Throws `usage`.
+    package func adding(_ members: [(name: String, value: Member)], allowed: [OptionDeclaration]) throws(ImageError) -> GivenOptions {
+        var sum = self
+        for (name, value) in members {
+            guard allowed.contains(where: { $0.name == name }), let option = options.firstIndex(where: { $0.name == name }) else {
+                throw .usage("unknown option \(Self.printable(name))")
+            }
+            sum.given.removeAll { $0.option == option }
+            switch (options[option].value, value) {
+            case (_, .unset), (.none, .flag(false)): break
+            case (.none, .flag(true)): sum.given.append((option, nil))
+            case (.none, .text): throw .usage("--\(name) is true or false")
+            case (.numberOr(_, let alone, _), .flag(true)): sum.given.append((option, String(alone)))
+            case (_, .flag): throw .usage("--\(name) needs a value")
+            case (_, .text(let text)): sum.given.append((option, text))
+            }
+        }
+        return sum
+    }
+
+    /// The words that say the same of `declarations` as these options do: in their order, each once, but for those that may stand several times.
+    package func words(of declarations: [OptionDeclaration]) -> [String] {
+        declarations.flatMap { declaration in
+            let option = option(declaration.name)
+            return given.filter { $0.option == option }.map { $0.text.map { "--\(declaration.name)=\($0)" } ?? "--\(declaration.name)" }
+        }
+    }
+
     private func option(_ name: String) -> Int {
         guard let option = options.firstIndex(where: { $0.name == name }) else { preconditionFailure("--\(name) is not declared") }
         return option

@@ -39,7 +39,7 @@ public struct OptionDeclaration: Sendable {
         case numberOr(String, Int, ClosedRange<Int>)
     }
 
-    let name: String
+    public let name: String
     let short: Character?
     let value: Value
     /// The value where the option is not given, as it would be written; nil for none.

@@ -1,27 +1,58 @@
-import ImageCore
+/// How a picture fits a box of width and height: inside it; covering it, what sticks out cut off; filling it, the aspect ignored; or inside
+/// it, the rest background.
+public enum Fit: String, CaseIterable, Sendable { case inside, cover, fill, pad }
 
-/// The stages between the picture that comes in and the one that goes out.
-struct Resizing {
-    let geometry: Geometry
-    let fit: ImgResize.Fit
-    let gravity: Gravity
-    let background: Color
-    let crop: Region?
-    let kernel: Kernel
-    let isLinear: Bool
-    let sharpening: Double
-    let limits: Limits
-    let pool: BufferPool
-    let weights: WeightsCache
+/// What is to become of a picture's size.
+public struct ResizeOptions: Sendable {
+    public let geometry: Geometry
+    public let fit: Fit
+    public let gravity: Gravity
+    public let background: Color
+    /// Of the upright picture, before all else.
+    public let crop: Region?
+    public let kernel: Kernel
+    public let isLinear: Bool
+    /// 0...10; 0 is none.
+    public let sharpening: Double
+
+    /// Throws `usage` for a fit that needs a box and has none.
+    public init(
+        _ geometry: Geometry, fit: Fit = .inside, gravity: Gravity = .center, background: Color = .white, crop: Region? = nil,
+        kernel: Kernel = .lanczos3, isLinear: Bool = false, sharpening: Double = 0
+    ) throws(ImageError) {
+        var geometry = geometry
+        if fit == .fill { geometry.ignoresAspect = true }
+        if fit == .cover { geometry.coversBox = true }
+        if fit == .cover || fit == .pad {
+            guard geometry.box != nil else { throw .usage("--fit \(fit.rawValue) needs a box, as in 800x600") }
+        }
+        (self.geometry, self.fit, self.gravity, self.background) = (geometry, fit, gravity, background)
+        (self.crop, self.kernel, self.isLinear, self.sharpening) = (crop, kernel, isLinear, sharpening)
+    }
+}
+
+/// The stages between the picture that comes in and the one that goes out. Weights stay for the next picture of the same size.
+public struct Resizing {
+    public let options: ResizeOptions
+    public let limits: Limits
+    public let pool: BufferPool
+    private let weights: WeightsCache
+    private var geometry: Geometry { options.geometry }
+    private var crop: Region? { options.crop }
+
+    public init(_ options: ResizeOptions, limits: Limits, pool: BufferPool) {
+        (self.options, self.limits, self.pool, weights) = (options, limits, pool, WeightsCache(pool: pool))
+    }
 
     /// Whether the decoder has scaled the picture down to less than is asked for.
-    func missesDetail(of info: ImageInfo) throws(ImageError) -> Bool {
+    public func missesDetail(of info: ImageInfo) throws(ImageError) -> Bool {
         guard info.isScaled, crop == nil else { return false }
         let size = try geometry.size(of: info, limits: limits)
         return size.width > info.width || size.height > info.height
     }
 
-    func resized(_ source: any RowSource) throws(ImageError) -> any RowSource {
+    /// The rows of `source` as they are to be; `source` itself where nothing is to change.
+    public func resized(_ source: any RowSource) throws(ImageError) -> any RowSource {
         var rows = try cropped(source)
         let info = rows.info
         let size = try geometry.size(of: info, limits: limits)
@@ -30,8 +61,8 @@ struct Resizing {
             // Turning holds the picture: it is done here when the picture has become smaller, and else left to who comes after.
             if UInt64(size.width) * UInt64(size.height) <= UInt64(info.width) * UInt64(info.height) { rows = try upright(rows, pool: pool) }
         }
-        if sharpening > 0 { rows = try sharpened(rows) }
-        let fitted = switch fit {
+        if options.sharpening > 0 { rows = try sharpened(rows) }
+        let fitted = switch options.fit {
         case .inside, .fill: rows
         case .cover: try covering(rows)
         case .pad: try padded(rows)
@@ -42,10 +73,10 @@ struct Resizing {
     /// Planes are reduced as they are, where the result has a sample of chroma for each pixel; light needs RGB.
     private func resized(_ rows: any RowSource, width: UInt32, height: UInt32) throws(ImageError) -> any RowSource {
         weights.begin(rows.info, width: width, height: height)
-        if !isLinear && PlanarResizer.takes(rows.info, width: width, height: height) {
-            return try PlanarResizer(rows, width: width, height: height, kernel: kernel, cache: weights, pool: pool)
+        if !options.isLinear && PlanarResizer.takes(rows.info, width: width, height: height) {
+            return try PlanarResizer(rows, width: width, height: height, kernel: options.kernel, cache: weights, pool: pool)
         }
-        return try Resizer(try packed(rows), width: width, height: height, kernel: kernel, isLinear: isLinear, cache: weights, pool: pool)
+        return try Resizer(try packed(rows), width: width, height: height, kernel: options.kernel, isLinear: options.isLinear, cache: weights, pool: pool)
     }
 
     private func sharpened(_ rows: any RowSource) throws(ImageError) -> any RowSource {
@@ -53,14 +84,14 @@ struct Resizing {
         var format = rows.info.format
         if format.hasAlpha { format.alpha = .straight }
         let straight: any RowSource = format == rows.info.format ? rows : try Converter(rows, to: format, pool: pool)
-        return try Sharpener(straight, amount: sharpening, isLinear: isLinear, pool: pool)
+        return try Sharpener(straight, amount: options.sharpening, isLinear: options.isLinear, pool: pool)
     }
 
     /// Planes as RGB, and alpha straight where samples are to become light.
     private func packed(_ rows: any RowSource) throws(ImageError) -> any RowSource {
         var format = rows.info.format
-        if format.layout == .planar || (isLinear && format.model == .ycbcr) { format = format.packedRGB }
-        if isLinear && format.hasAlpha { format.alpha = .straight }
+        if format.layout == .planar || (options.isLinear && format.model == .ycbcr) { format = format.packedRGB }
+        if options.isLinear && format.hasAlpha { format.alpha = .straight }
         return format == rows.info.format ? rows : try Converter(rows, to: format, pool: pool)
     }
 
@@ -80,8 +111,8 @@ struct Resizing {
         let (info, box) = (rows.info, geometry.box!)
         let (width, height) = (min(info.width, box.width), min(info.height, box.height))
         if (width, height) == (info.width, info.height) { return rows }
-        if gravity == .smart { return try DetailCropper(rows, width: width, height: height, pool: pool) }
-        let place = gravity.offset(of: (width, height), in: (info.width, info.height))
+        if options.gravity == .smart { return try DetailCropper(rows, width: width, height: height, pool: pool) }
+        let place = options.gravity.offset(of: (width, height), in: (info.width, info.height))
         return try Cropper(rows, Region(x: place.x, y: place.y, width: width, height: height), pool: pool)
     }
 
@@ -94,9 +125,9 @@ struct Resizing {
         try limits.check(width: width, height: height)
         // The colour must have a place in the rows.
         let format = PixelFormat(
-            info.format.model == .gray && background.isGray ? .gray : .rgb,
-            alpha: info.format.hasAlpha || background.alpha < 255 ? .straight : .none, sample: info.format.sample)
+            info.format.model == .gray && options.background.isGray ? .gray : .rgb,
+            alpha: info.format.hasAlpha || options.background.alpha < 255 ? .straight : .none, sample: info.format.sample)
         let converted: any RowSource = format == info.format ? rows : try Converter(rows, to: format, pool: pool)
-        return try Padder(converted, width: width, height: height, gravity: gravity, color: background, pool: pool)
+        return try Padder(converted, width: width, height: height, gravity: options.gravity, color: options.background, pool: pool)
     }
 }
