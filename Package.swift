@@ -27,7 +27,12 @@ let package = Package(
         .executable(name: "imgencode", targets: ["imgencode"]),
         .executable(name: "imgstrip", targets: ["imgstrip"]),
         .executable(name: "imginfo", targets: ["imginfo"]),
+        .library(name: "ImageJobs", targets: ["ImageJobs"]),
         .executable(name: "imgquality", targets: ["imgquality"]),
+        .executable(name: "imgbatch", targets: ["imgbatch"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-collections", from: "1.2.0")
     ],
     targets: [
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
@@ -41,6 +46,7 @@ let package = Package(
         .systemLibrary(name: "CExif", pkgConfig: "libexif", providers: [.apt(["libexif-dev"])]),
         .systemLibrary(name: "CMD", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
         .target(
             name: "CCodecShims", dependencies: ["CJPEG", "CPNG", zlibOnly ? "CZlib" : "CISAL"],
             cSettings: c + (zlibOnly ? [.define("IMGPIPE_ZLIB")] : [])),
@@ -68,6 +74,14 @@ let package = Package(
             name: "imginfo", dependencies: ["FilterSupport", "ImageMetadata", "CExif", "CPlatformShims"], swiftSettings: swift),
         .executableTarget(
             name: "imgquality", dependencies: ["FilterSupport", "ImageCodecs", "ImageColor", "CPlatformShims"], swiftSettings: swift),
+        .target(
+            name: "ImageJobs",
+            dependencies: [
+                "CodecArguments", "FilterSupport", "ImageCodecs", "ImageMetadata", "CJansson", "CMD", "CPlatformShims", "CZlib",
+                .product(name: "DequeModule", package: "swift-collections"), .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            swiftSettings: swift),
+        .executableTarget(name: "imgbatch", dependencies: ["FilterSupport", "ImageJobs", "CPlatformShims"], swiftSettings: swift),
         // Not installed: the measurement behind ByteSource (docs/measurements.md).
         // Not installed: Lanczos3 alone, for `make bench`.
         .executableTarget(name: "resample", dependencies: ["ImageCore"], path: "Benchmarks/resample", swiftSettings: swift),
@@ -77,6 +91,7 @@ let package = Package(
         .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore", "CVectorOps", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs", "CZlib", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "ImageMetadataTests", dependencies: ["ImageMetadata"], swiftSettings: swift),
+        .testTarget(name: "ImageJobsTests", dependencies: ["ImageJobs", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "FilterTests", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

@@ -11,6 +11,9 @@ public protocol FilterCommand {
     /// Whether standard output carries a pixel stream.
     static var writesStream: Bool { get }
 
+    /// Whether it goes on, or cleans up, when nobody reads its output any more, and ends by itself.
+    static var outlivesItsReader: Bool { get }
+
     /// Throws `usage` for what the options do not allow.
     init(_ given: GivenOptions) throws(ImageError)
 
@@ -22,16 +25,19 @@ public protocol FilterCommand {
 }
 
 extension FilterCommand {
-    public static func main() {
+    public static func main() { run() }
+
+    /// The whole program.
+    public static func run() -> Never {
         // A parent may have it ignored; a filter whose reader has gone ends quietly.
-        signal(SIGPIPE, SIG_DFL)
+        signal(SIGPIPE, outlivesItsReader ? SIG_IGN : SIG_DFL)
         // A file that may not grow is a write that fails, and is said.
         signal(SIGXFSZ, SIG_IGN)
         Descriptor.reserveStandardStreams()
         let console = Console(program: declaration.name)
         var status: ExitStatus
         do throws(ImageError) {
-            status = try run(console)
+            status = try work(console)
         } catch {
             status = end(error, console)
         }
@@ -42,7 +48,7 @@ extension FilterCommand {
         Glibc.exit(Int32(status.rawValue))
     }
 
-    private static func run(_ console: Console) throws(ImageError) -> ExitStatus {
+    private static func work(_ console: Console) throws(ImageError) -> ExitStatus {
         let given = try GivenOptions(declaration, RawArguments.all)
         switch given.question {
         case .help: return try answer(declaration.help)
@@ -61,6 +67,8 @@ extension FilterCommand {
         try Descriptor.standardOutput.write(Array(text.utf8).span.bytes)
         return .done
     }
+
+    public static var outlivesItsReader: Bool { false }
 
     public var writesBinaryToStandardOutput: Bool { true }
 

@@ -80,6 +80,9 @@ public struct OutputTemplate: Sendable {
         parts.contains(.width) || parts.contains(.height) ? nil : path(name: name, number: number, size: (0, 0))
     }
 
+    /// The name for a picture of this size, upright.
+    public func path(name: [UInt8], number: Int, width: UInt32, height: UInt32) -> FilePath { path(name: name, number: number, size: (width, height)) }
+
     private func path(name: [UInt8], number: Int, size: (width: UInt32, height: UInt32)) -> FilePath {
         let input = FilePath(name.isEmpty ? Array("stdin".utf8) : name)
         let file = input.lastComponent

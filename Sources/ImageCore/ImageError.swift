@@ -63,6 +63,17 @@ public enum ImageError: Error, Equatable, Sendable {
     }
 }
 
+extension ImageError {
+    /// Whether the same may well succeed a while later: what the system or a server has refused, not what a picture is.
+    package var mayPass: Bool {
+        switch self {
+        case .readFailed, .writeFailed, .temporaryFile, .internalError, .outOfMemory: true
+        case .cannotOpen(let code), .cannotCreate(let code): [EMFILE, ENFILE, ENOSPC, EDQUOT, EAGAIN, EIO, ESTALE, ETIMEDOUT, ENOMEM].contains(code)
+        default: false
+        }
+    }
+}
+
 extension ImageError: CustomStringConvertible {
     /// The fault and its place in one line, without program and file.
     public var description: String {

@@ -31,6 +31,19 @@ void imgpipe_keep_on_signal(int place);
 /* memfd_create(2): a file in memory; -1 on failure. */
 int imgpipe_memory_file(void);
 
+/* How many processors this process may run on: sched_getaffinity(2). */
+int imgpipe_processors(void);
+
+/* accept4(2) of a connection, whose descriptor no program that is started gets. */
+int imgpipe_accept(int socket);
+
+/* syncfs(2): all that the file system of `descriptor` has to write is on the disk. */
+int imgpipe_sync_file_system(int descriptor);
+
+/* posix_spawn(3) of this program again, with `arguments` and `environment` and `socket` as descriptor 3, standard input and output from and to
+   nothing, and the signals at their defaults: its process, or -1 and errno. */
+int imgpipe_spawn_self(char *const arguments[], char *const environment[], int socket);
+
 /* snprintf(3) with "%.*g": a number with so many digits that mean something; its length. */
 int imgpipe_format_number(char *text, size_t size, int digits, double number);
 

@@ -73,59 +73,6 @@ enum OpenerMessage {
     }
 }
 
-/// Bytes and numbers one after the other.
-struct Packet {
-    private(set) var bytes: [UInt8] = []
-
-    /// A path and a fault's text.
-    private static let mostBytes = 3 * Int(PATH_MAX)
-
-    /// With descriptors, which the sender keeps. False where nobody listens.
-    func send(to socket: Int32, _ descriptors: [Int32] = []) -> Bool {
-        imgpipe_send(socket, bytes, bytes.count, descriptors, Int32(descriptors.count)) == 0
-    }
-
-    /// Waits for one; nil where the sender has gone. The descriptors are none where this process may not have as many open as were sent.
-    static func receive(from socket: Int32) -> (Packet, descriptors: ArraySlice<Int32>)? {
-        var packet = Packet()
-        packet.bytes = [UInt8](repeating: 0, count: mostBytes)
-        var (descriptors, count): ([Int32], Int32) = ([-1, -1], 0)
-        let n = imgpipe_receive(socket, &packet.bytes, mostBytes, &descriptors, &count)
-        guard n > 0 else { return nil }
-        packet.bytes.removeLast(mostBytes - n)
-        return (packet, descriptors[..<Int(max(0, count))])
-    }
-
-    mutating func put(byte: UInt8) { bytes.append(byte) }
-
-    mutating func put(number: Int32) { withUnsafeBytes(of: number) { bytes += $0 } }
-
-    mutating func put(_ text: [UInt8]) {
-        put(number: Int32(text.count))
-        bytes += text
-    }
-
-    private var next = 0
-
-    /// What is not there is 0.
-    mutating func byte() -> UInt8 {
-        defer { next += 1 }
-        return next < bytes.count ? bytes[next] : 0
-    }
-
-    mutating func number() -> Int32 {
-        var number: Int32 = 0
-        withUnsafeMutableBytes(of: &number) { for i in $0.indices { $0[i] = byte() } }
-        return number
-    }
-
-    mutating func text() -> [UInt8] {
-        let count = min(max(0, Int(number())), max(0, bytes.count - next))
-        defer { next += count }
-        return Array(bytes[next..<next + count])
-    }
-}
-
 /// The errors of opening and naming; another goes over as its text.
 extension Packet {
     mutating func put(_ error: ImageError) {

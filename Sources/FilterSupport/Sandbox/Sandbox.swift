@@ -16,7 +16,7 @@ public struct Sandbox: Sendable {
         case template(OutputTemplate)
     }
 
-    let isWanted: Bool
+    package let isWanted: Bool
     private let isVerbose: Bool
 
     static let option = OptionDeclaration.flag("no-sandbox", "Keep the rights to open files and start programs while pictures are read.")
@@ -26,12 +26,15 @@ public struct Sandbox: Sendable {
         isVerbose = given.flag("verbose")
     }
 
+    /// For a process that is given its files one by one.
+    package init(isWanted: Bool) { (self.isWanted, isVerbose) = (isWanted, false) }
+
     /// There is no way back. `files`: what is read, where that has names. `replacing`: files are to get owner, mode and
     /// times of others. `threads`: how many may be started at most. `spools`: whether what is too large for memory may have to wait on the disk;
-    /// `wholes`: how many pipes may have to be read into a file at a time.
+    /// `wholes`: how many pipes may have to be read into a file at a time. `receivesFiles`: descriptors come through a socket.
     public func enter(
         _ console: Console, reading files: InputFiles? = nil, making outputs: [Output] = [], replacing: Bool = false, threads: Int = 0, spools: Bool = true,
-        wholes: Int = 0
+        wholes: Int = 0, receivesFiles: Bool = false
     ) {
         guard isWanted else {
             if isVerbose { console.say("sandbox: none") }
@@ -49,7 +52,7 @@ public struct Sandbox: Sendable {
         if opensTarget { grants |= IMGPIPE_OPEN_EXISTING }
         if replacing || !outputs.isEmpty { grants |= IMGPIPE_REPLACE }
         if threads > 0 { grants |= IMGPIPE_THREADS }
-        if files?.hasOpener ?? false { grants |= IMGPIPE_OPENER }
+        if receivesFiles || files?.hasOpener ?? false { grants |= IMGPIPE_OPENER }
         let hasSeccomp = imgpipe_seccomp(UInt32(grants)) == 0
         guard isVerbose else { return }
         var layers = hasNoNewPrivileges ? ["no new privileges"] : []

@@ -17,6 +17,7 @@ public final class BufferPool: Sendable {
         var waiting: [(capacity: Int, address: UInt)] = []
         var waitingBytes = 0
         var leasedBytes = 0
+        var counts = Counts()
 
         /// The place of the smallest buffer whose capacity is one of these.
         func smallest(in capacities: ClosedRange<Int>) -> Int? {
@@ -51,6 +52,17 @@ public final class BufferPool: Sendable {
         }
     }
 
+    /// What was lent, and how often fresh memory had to be had for it.
+    public struct Counts: Sendable, Equatable {
+        public var leases: UInt64 = 0
+        public var allocations: UInt64 = 0
+
+        public init(leases: UInt64 = 0, allocations: UInt64 = 0) { (self.leases, self.allocations) = (leases, allocations) }
+    }
+
+    /// Since the pool was made.
+    public var counts: Counts { state.withLock { $0.counts } }
+
     /// Bytes out on lease now.
     public var leasedBytes: Int { state.withLock { $0.leasedBytes } }
 
@@ -66,6 +78,7 @@ public final class BufferPool: Sendable {
         let needed = Self.capacity(for: byteCount)
         // The smallest that is large enough, and not so large that it would be missed elsewhere.
         let taken: (capacity: Int, address: UInt)? = state.withLock { state in
+            state.counts.leases += 1
             if let best = state.smallest(in: needed...2 * needed), state.waiting[best].capacity <= limitBytes - state.leasedBytes {
                 let buffer = state.waiting.remove(at: best)
                 state.waitingBytes -= buffer.capacity
@@ -75,6 +88,7 @@ public final class BufferPool: Sendable {
             guard needed <= limitBytes - state.leasedBytes else { return nil }
             while needed > limitBytes - state.leasedBytes - state.waitingBytes { state.dropOldest() }
             state.leasedBytes += needed
+            state.counts.allocations += 1
             return (needed, 0)
         }
         guard let taken else {

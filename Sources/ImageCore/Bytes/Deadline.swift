@@ -12,10 +12,11 @@ public final class Deadline: Sendable {
 
     public convenience init(limits: Limits) { self.init(seconds: limits.timeoutSeconds) }
 
-    /// A picture begins.
-    public func begin() {
-        guard let seconds else { return }
-        end.store(Self.now + UInt64(min(seconds, 1e9) * 1e9), ordering: .relaxed)
+    /// A picture begins. `latest`: nanoseconds of CLOCK_MONOTONIC, where nobody wants the picture after that.
+    public func begin(latest: UInt64? = nil) {
+        let mine = seconds.map { Self.now + UInt64(min($0, 1e9) * 1e9) }
+        guard let first = [mine, latest].compactMap({ $0 }).min() else { return }
+        end.store(first, ordering: .relaxed)
     }
 
     /// Between pictures.
@@ -26,7 +27,8 @@ public final class Deadline: Sendable {
 
     public var isSet: Bool { nanoseconds != .max }
 
-    private static var now: UInt64 {
+    /// CLOCK_MONOTONIC in nanoseconds.
+    package static var now: UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

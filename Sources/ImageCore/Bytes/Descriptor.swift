@@ -46,6 +46,13 @@ public struct Descriptor: ~Copyable {
         self.isNamedPipe = isNamedPipe
     }
 
+    /// The same, for one who does not close it, while this value lives.
+    package var borrowed: Descriptor {
+        var other = Descriptor(number: number, owned: false)
+        other.isNamedPipe = isNamedPipe
+        return other
+    }
+
     /// The number, which is the caller's from now on.
     package consuming func release() -> Int32 {
         let number = number
@@ -57,6 +64,12 @@ public struct Descriptor: ~Copyable {
     public var kind: mode_t {
         var status = stat()
         return fstat(number, &status) == 0 ? status.st_mode & S_IFMT : 0
+    }
+
+    /// Of a regular file; 0 of anything else.
+    package var byteCount: UInt64 {
+        var status = stat()
+        return fstat(number, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? UInt64(max(0, status.st_size)) : 0
     }
 
     /// read(2) of up to `count` bytes; 0 at the end.

@@ -35,6 +35,9 @@ public struct OutputPlace: Hashable, Sendable {
     private let inode: ino_t
     private let name: [UInt8]
 
+    /// Of no two places the same.
+    package var text: [UInt8] { Array("\(device) \(inode) ".utf8) + name }
+
     /// Nil where there is no such directory.
     public init?(_ path: FilePath) {
         guard let directory = FileIdentity(path.directory) else { return nil }

@@ -1,0 +1,78 @@
+import CMD
+import FilterSupport
+import ImageCore
+
+/// A picture to make of another.
+public struct Job: Sendable {
+    /// As the job's line has it: a string or a whole number.
+    public enum Identifier: Sendable, Hashable {
+        case text(String)
+        case number(Int64)
+
+        public var json: JSONValue {
+            switch self {
+            case .text(let text): .text(text)
+            case .number(let number): .signed(number)
+            }
+        }
+
+        var text: String {
+            switch self {
+            case .text(let text): text
+            case .number(let number): String(number)
+            }
+        }
+    }
+
+    public let id: Identifier
+    /// Its place in the input, from 1.
+    public let number: Int
+    public let input: FilePath
+    /// Nil: the run's template says it.
+    public let output: FilePath?
+    public let recipe: Recipe
+    public let priority: Int
+    /// Milliseconds from when it is taken in; nil: it never expires.
+    public let lifetime: UInt64?
+
+    public init(id: Identifier, number: Int, input: FilePath, output: FilePath?, recipe: Recipe, priority: Int = 7, lifetime: UInt64? = nil) {
+        (self.id, self.number, self.input, self.output, self.recipe) = (id, number, input, output, recipe)
+        (self.priority, self.lifetime) = (priority, lifetime)
+    }
+
+    /// What tells it from others in a journal: it changes with the identifier, the names and the recipe, and with nothing else.
+    func key(output: [UInt8]) -> JobKey { JobKey([Array(id.text.utf8), input.bytes, output] + recipe.words.map { Array($0.utf8) }) }
+}
+
+/// The first half of SHA-256: 128 bits, so that no two of 10^12 jobs are likely to share theirs.
+public struct JobKey: Hashable, Sendable {
+    let high: UInt64
+    let low: UInt64
+
+    /// Texts without NUL.
+    init(_ texts: [[UInt8]]) {
+        let bytes = Array(texts.joined(separator: [0]))
+        var context = SHA2_CTX()
+        SHA256Init(&context)
+        SHA256Update(&context, bytes, bytes.count)
+        var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
+        SHA256Final(&digest, &context)
+        high = digest[0..<8].reduce(0) { $0 << 8 | UInt64($1) }
+        low = digest[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// 32 hexadecimal digits.
+    var text: String { Self.digits(high) + Self.digits(low) }
+
+    /// Nil where `text` is not what `text` gives.
+    init?(_ text: Substring) {
+        guard text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16), let low = UInt64(text.suffix(16), radix: 16) else { return nil }
+        (self.high, self.low) = (high, low)
+        guard self.text == text else { return nil }
+    }
+
+    private static func digits(_ number: UInt64) -> String {
+        let text = String(number, radix: 16)
+        return String(repeating: "0", count: 16 - text.count) + text
+    }
+}

@@ -1,0 +1,61 @@
+import FilterSupport
+import ImageCore
+
+/// What became of a job.
+public struct JobResult: Sendable {
+    public enum Status: String, Sendable, CaseIterable { case done, failed, expired, skipped }
+
+    public let job: Job.Identifier?
+    /// The job's place in the input, from 1.
+    public let number: Int
+    public let priority: Int
+    public let input: FilePath?
+    public var output: FilePath?
+    public var status: Status
+    /// Why it was skipped.
+    public var reason: String?
+    public var error: ImageError?
+    public var report = Pipeline.Report()
+    /// Nanoseconds: of opening the input, of making the output take its name, of all from its start.
+    public var readNanoseconds: UInt64 = 0
+    public var writeNanoseconds: UInt64 = 0
+    public var nanoseconds: UInt64 = 0
+    /// Of the compressed input, where that is a file.
+    public var inputBytes: UInt64 = 0
+    /// It is not the answer yet: the job will be done once more.
+    public var isRetried = false
+
+    public init(_ job: Job, _ status: Status) {
+        (self.job, number, priority, input, output, self.status) = (job.id, job.number, job.priority, job.input, job.output, status)
+    }
+
+    /// Of a line that is no job.
+    public init(fault: ImageError, id: Job.Identifier?, number: Int, input: FilePath?) {
+        (job, self.number, priority, self.input, output, status, error) = (id, number, 7, input, nil, .failed, fault)
+    }
+
+    /// A line of JSON, with its end. Bytes of names that are no UTF-8 are replaced (U+FFFD).
+    public var line: [UInt8] {
+        var members: [(String, JSONValue)] = []
+        members.append(("id", job.map { $0.json } ?? .null))
+        members.append(("status", .text(status.rawValue)))
+        if let input { members.append(("in", .text(String(decoding: input.bytes, as: UTF8.self)))) }
+        if let output { members.append(("out", .text(String(decoding: output.bytes, as: UTF8.self)))) }
+        if status == .done {
+            members.append(("bytes", .integer(UInt64(report.byteCount))))
+            members.append(("width", .integer(UInt64(report.width))))
+            members.append(("height", .integer(UInt64(report.height))))
+        }
+        if let found = report.found { members.append(("found", .text(found))) }
+        if status == .done || status == .failed { members.append(("ms", .number(Double(nanoseconds / 1000) / 1000))) }
+        if let reason { members.append(("reason", .text(reason))) }
+        if !report.warnings.isEmpty { members.append(("warnings", .list(report.warnings.map { .text($0) }))) }
+        if let error, status == .failed {
+            members.append(("error", .text(error.description)))
+            members.append(("exit", .integer(UInt64(error.status.rawValue))))
+        }
+        var bytes: [UInt8] = []
+        JSONValue.object(members).write(to: &bytes)
+        return bytes + [0x0a]
+    }
+}

@@ -1,0 +1,26 @@
+import ImageCodecs
+import ImageCore
+
+/// What a slot of the scheduler has to work with, kept from one picture to the next.
+///
+/// Unchecked, because it is used by the thread that holds the slot, and by no other.
+final class JobSlot: @unchecked Sendable {
+    private var pipeline: Pipeline?
+    private var process: WorkerProcess?
+
+    /// As `Pipeline.run`, here or in a process.
+    func run(
+        _ file: borrowing Descriptor, _ recipe: Recipe, _ format: EncodedFormat, _ expiry: UInt64?, _ settings: JobSettings,
+        _ make: (UInt32, UInt32) throws(ImageError) -> any ByteSink
+    ) throws(ImageError) -> (report: Pipeline.Report, sink: any ByteSink) {
+        guard settings.isolation == .always else {
+            let pipeline = pipeline ?? Pipeline(limits: settings.limits)
+            self.pipeline = pipeline
+            return try pipeline.run(ByteSource(file.borrowed, pool: pipeline.pool), recipe, as: format, latest: expiry, to: make)
+        }
+        let process = if let process { process } else { try WorkerProcess(limits: settings.limits, isSandboxed: settings.isSandboxed) }
+        self.process = process
+        defer { if process.isBroken { self.process = nil } }
+        return try process.run(file.number, recipe, as: format, latest: expiry, to: make)
+    }
+}

@@ -1,0 +1,124 @@
+import FilterSupport
+import ImageCore
+import Synchronization
+
+/// What a run counts, in the text format of Prometheus (exposition format 0.0.4).
+public final class Metrics: Sendable {
+    private struct State: Sendable {
+        /// By status and priority.
+        var jobs: [JobResult.Status: [UInt64]] = [:]
+        var retries: UInt64 = 0
+        var inputBytes: UInt64 = 0
+        var outputBytes: UInt64 = 0
+        var pixels: UInt64 = 0
+        var buffers = BufferPool.Counts()
+        var stages = Stage.allCases.map { _ in Histogram() }
+    }
+
+    private enum Stage: String, CaseIterable { case read, decode, resize, encode, write }
+
+    private struct Histogram: Sendable {
+        /// Upper bounds in seconds: a factor of about 2.5 from one to the next.
+        static let bounds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+        var counts = [UInt64](repeating: 0, count: bounds.count + 1)
+        var seconds = 0.0
+
+        mutating func add(nanoseconds: UInt64) {
+            let value = Double(nanoseconds) / 1e9
+            counts[Self.bounds.firstIndex { value <= $0 } ?? Self.bounds.count] += 1
+            seconds += value
+        }
+    }
+
+    private let state = Mutex(State())
+
+    public init() {}
+
+    /// Counts what became of a job, or of one more try.
+    public func add(_ result: JobResult) {
+        state.withLock { state in
+            if result.isRetried {
+                state.retries += 1
+                return
+            }
+            state.jobs[result.status, default: Array(repeating: 0, count: 8)][result.priority] += 1
+            state.buffers.leases += result.report.buffers.leases
+            state.buffers.allocations += result.report.buffers.allocations
+            guard result.status == .done else { return }
+            state.inputBytes += result.inputBytes
+            state.outputBytes += UInt64(result.report.byteCount)
+            state.pixels += result.report.pixels
+            let durations = result.report.durations
+            let stages = [result.readNanoseconds, durations.decode, durations.resize, durations.encode, result.writeNanoseconds]
+            for (i, nanoseconds) in stages.enumerated() { state.stages[i].add(nanoseconds: nanoseconds) }
+        }
+    }
+
+    /// How many jobs have ended so.
+    public func count(_ status: JobResult.Status) -> UInt64 { state.withLock { ($0.jobs[status] ?? []).reduce(0, +) } }
+
+    public var buffers: BufferPool.Counts { state.withLock { $0.buffers } }
+
+    /// `queued`: jobs of each priority that wait.
+    public func exposition(_ load: SchedulerLoad, queued: [Int], cache: ResultCache.Statistics?) -> [UInt8] {
+        let state = state.withLock { $0 }
+        var text = Exposition()
+        text.family("imgpipe_jobs_total", "counter", "Jobs that have ended.")
+        for status in JobResult.Status.allCases {
+            for (priority, count) in (state.jobs[status] ?? Array(repeating: 0, count: 8)).enumerated() where count > 0 || priority == 7 {
+                text.sample("imgpipe_jobs_total", [("status", status.rawValue), ("priority", "\(priority)")], count)
+            }
+        }
+        text.single("imgpipe_job_retries_total", "counter", "Tries after the first.", state.retries)
+        text.family("imgpipe_stage_duration_seconds", "histogram", "How long pictures took in each stage.")
+        for (stage, histogram) in zip(Stage.allCases, state.stages) { Self.write(histogram, stage, to: &text) }
+        text.single("imgpipe_input_bytes_total", "counter", "Compressed bytes of pictures done.", state.inputBytes)
+        text.single("imgpipe_output_bytes_total", "counter", "Bytes of outputs.", state.outputBytes)
+        text.single("imgpipe_input_pixels_total", "counter", "Pixels of pictures done, before resizing.", state.pixels)
+        text.family("imgpipe_queue_depth", "gauge", "Jobs that wait.")
+        for (priority, count) in queued.enumerated() { text.sample("imgpipe_queue_depth", [("priority", "\(priority)")], UInt64(count)) }
+        text.single("imgpipe_threads", "gauge", "Threads there are.", UInt64(load.threads))
+        text.single("imgpipe_slots_used", "gauge", "Pictures worked on.", UInt64(load.usedSlots))
+        text.single("imgpipe_buffer_leases_total", "counter", "Buffers lent by pools.", state.buffers.leases)
+        text.single("imgpipe_buffer_allocations_total", "counter", "Buffers that had to be made.", state.buffers.allocations)
+        if let cache {
+            text.family("imgpipe_cache_requests_total", "counter", "Results asked of the cache: there, made, or made by another at that time.")
+            for (name, count) in [("hit", cache.hits), ("miss", cache.misses), ("joined", cache.waits)] {
+                text.sample("imgpipe_cache_requests_total", [("result", name)], UInt64(count))
+            }
+            text.single("imgpipe_cache_evictions_total", "counter", "Results that had to go.", UInt64(cache.evictions))
+            text.single("imgpipe_cache_bytes", "gauge", "Bytes of results held.", UInt64(cache.bytes))
+        }
+        text.family("imgpipe_build_info", "gauge", "1, with the version.")
+        text.sample("imgpipe_build_info", [("version", Version.text)], 1)
+        return Array(text.text.utf8)
+    }
+
+    private static func write(_ histogram: Histogram, _ stage: Stage, to text: inout Exposition) {
+        let name = "imgpipe_stage_duration_seconds"
+        var sum: UInt64 = 0
+        for (bound, count) in zip(Histogram.bounds.map { "\($0)" } + ["+Inf"], histogram.counts) {
+            sum += count
+            text.sample(name + "_bucket", [("stage", stage.rawValue), ("le", bound)], sum)
+        }
+        text.sample(name + "_sum", [("stage", stage.rawValue)], histogram.seconds)
+        text.sample(name + "_count", [("stage", stage.rawValue)], sum)
+    }
+}
+
+/// Families of samples, one after the other.
+private struct Exposition {
+    private(set) var text = ""
+
+    mutating func family(_ name: String, _ type: String, _ help: String) { text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n" }
+
+    mutating func single(_ name: String, _ type: String, _ help: String, _ value: UInt64) {
+        family(name, type, help)
+        text += "\(name) \(value)\n"
+    }
+
+    /// Values of labels are ours, and need no escape.
+    mutating func sample(_ name: String, _ labels: [(String, String)], _ value: some CustomStringConvertible) {
+        text += "\(name){\(labels.map { "\($0.0)=\"\($0.1)\"" }.joined(separator: ","))} \(value)\n"
+    }
+}

@@ -1,0 +1,69 @@
+import CodecArguments
+import FilterSupport
+import ImageCodecs
+import ImageCore
+import ImageMetadata
+
+/// What is to become of a picture: the options of the filters that it would go through, `imgdecode | imgresize | imgstrip | imgencode`.
+public final class Recipe: Sendable {
+    public let decode: DecodeOptions
+    /// Nil: the picture keeps its size.
+    public let resize: ResizeOptions?
+    /// Nil: metadata goes along.
+    public let strip: MetadataChoice?
+    public let encode: EncodeOptions
+    public let goal: QualityTarget
+    /// Nil: the name of the output says it.
+    public let format: EncodedFormat?
+    /// The same as words of a command line, always the same ones for the same options: `init(words:limits:)` takes them back.
+    public let words: [String]
+
+    /// The options that say a recipe, with the filters' names and meanings.
+    public static let declarations: [OptionDeclaration] =
+        [.value("resize", "geometry", "The size, as imgresize has it: 800, x600, 800x600, 50%; with > only to shrink.")]
+        + ResizeArguments.declarations.filter { $0.name != "background" }
+        + [.value("background", "color", default: "white", "What is padded with, and what alpha is blended with in a JPEG.")]
+        + DecodeArguments.common
+        + [
+            .flag("strip", "Remove metadata, as imgstrip does."),
+            .value("keep", "list", "The same, but for these: see imgstrip."),
+            .value("drop", "list", "The same, and these too."),
+        ]
+        + EncodeArguments.declarations.filter { $0.name != "background" }
+
+    /// Throws `usage`.
+    public init(_ given: GivenOptions, limits: Limits) throws(ImageError) {
+        decode = try DecodeOptions(given, limits: limits)
+        let isResized = ["resize", "crop", "sharpen"].contains { given.flag($0) }
+        resize = isResized ? try given.resizeOptions(given.text("resize") ?? "100%") : nil
+        let isStripped = ["strip", "keep", "drop"].contains { given.flag($0) }
+        strip = isStripped ? try MetadataChoice(keeping: given.texts("keep"), dropping: given.texts("drop")) : nil
+        encode = try EncodeOptions(given)
+        goal = try QualityTarget(given)
+        format = try given.choice("format", EncodedFormat.self)
+        if let format { try Self.check(encode, goal, format) }
+        words = given.words(of: Self.declarations)
+    }
+
+    /// As another process has said it.
+    package convenience init(words: [String], limits: Limits) throws(ImageError) {
+        try self.init(GivenOptions(Self.declaration, words), limits: limits)
+    }
+
+    private static let declaration = CommandDeclaration("recipe", summary: "", discussion: "", options: declarations)
+
+    /// The format of an output of this name. Throws `usage` where it has none, or one that the recipe does not go with.
+    public func format(ofName path: FilePath) throws(ImageError) -> EncodedFormat {
+        if let format { return format }
+        let format = try EncodedFormat(ofName: path)
+        try Self.check(encode, goal, format)
+        return format
+    }
+
+    private static func check(_ encode: EncodeOptions, _ goal: QualityTarget, _ format: EncodedFormat) throws(ImageError) {
+        var options = encode
+        options.format = format
+        try options.check()
+        if !goal.isEmpty { try goal.check(options) }
+    }
+}

@@ -1,0 +1,261 @@
+import FilterSupport
+import ImageCore
+
+/// How many of what a scheduler has.
+public struct SchedulerLoad: Sendable {
+    public var queued = 0
+    public var threads = 0
+    public var mostThreads = 0
+    public var usedSlots = 0
+}
+
+/// Jobs and the threads that do them.
+///
+/// `slots` pictures are worked on at once, each in a slot whose number stands for buffers and codecs of its own. There are more threads than
+/// that where some wait for files or servers: one is started when a job waits, no thread is free and a slot is; and one that has had nothing
+/// to do for a while ends. So a slow store does not leave a processor idle, and a fast one starts no thread for nothing. What is read ahead is
+/// bounded: a job is begun while fewer than twice as many as there are slots have or will soon want one.
+public final class Scheduler<Work: Sendable>: Sendable {
+    public typealias Entry = JobQueue<Work>.Entry
+
+    private struct State: Sendable {
+        var queue: JobQueue<Work>
+        var load = SchedulerLoad()
+        var idle = 0
+        /// Jobs begun that have not come to a slot yet, but for those that wait for a file or a server.
+        var approaching = 0
+        /// Those free, the one used last at the end.
+        var freeSlots: [Int]
+        /// Taken in and not done, those that wait among them.
+        var unfinished = 0
+        var isClosed = false
+
+        /// Threads that have not asked for their first job yet.
+        var starting = 0
+
+        var claims: Int { load.usedSlots + approaching + starting }
+    }
+
+    /// A job's way through the scheduler, as it tells of it. For the thread that does the job.
+    public final class Turn {
+        public let entry: Entry
+        private let scheduler: Scheduler
+        private var isApproaching = true
+
+        fileprivate init(_ entry: Entry, _ scheduler: Scheduler) { (self.entry, self.scheduler) = (entry, scheduler) }
+
+        /// A file or a server is waited for from here on, which may take long; until a slot is wanted.
+        public func willWait() {
+            guard isApproaching else { return }
+            isApproaching = false
+            scheduler.monitor.update { $0.approaching -= 1 }
+            scheduler.startThreadIfNeeded()
+        }
+
+        /// Runs `body` in a slot, when there is one, and gives it the slot's number, 0..<slots. For what takes a processor; files and servers are
+        /// better waited for before and after.
+        public func inSlot<R>(_ body: (Int) throws(ImageError) -> R) throws(ImageError) -> R {
+            let slot = scheduler.takeSlot(isApproaching: isApproaching)
+            isApproaching = false
+            defer { scheduler.giveBack(slot) }
+            return try body(slot)
+        }
+
+        /// The job is to be done once more as `work`, not before `delay` nanoseconds have passed.
+        public func retry(_ work: Work, after delay: UInt64) {
+            scheduler.monitor.update { state in
+                let again = Entry(work, priority: entry.priority, arrival: entry.arrival, expiry: entry.expiry)
+                state.queue.insert(again, notBefore: Deadline.now + delay)
+                state.unfinished += 1
+            }
+        }
+
+        fileprivate func end() {
+            scheduler.monitor.update { state in
+                state.unfinished -= 1
+                if isApproaching { state.approaching -= 1 }
+            }
+        }
+    }
+
+    private let monitor: Monitor<State>
+    private let limit: Int
+    private let slotCount: Int
+    private let mostThreads: Int
+    private let idleNanoseconds: UInt64
+    private let perform: @Sendable (Turn) -> Void
+
+    /// `limit`: jobs that wait. `mostThreads`: at least `slots`. `perform`: does one, on a thread of the scheduler; expired ones too.
+    public init(
+        slots: Int, mostThreads: Int, limit: Int, ageing: UInt64 = 10_000_000_000, idleNanoseconds: UInt64 = 1_000_000_000,
+        perform: @escaping @Sendable (Turn) -> Void
+    ) {
+        precondition(slots > 0 && mostThreads >= slots && limit > 0)
+        monitor = Monitor(State(queue: JobQueue(ageing: ageing), freeSlots: Array((0..<slots).reversed())))
+        (self.limit, slotCount, self.mostThreads, self.idleNanoseconds, self.perform) = (limit, slots, mostThreads, idleNanoseconds, perform)
+    }
+
+    public var load: SchedulerLoad {
+        monitor.withLock { state in
+            var load = state.load
+            load.queued = state.queue.count
+            return load
+        }
+    }
+
+    /// Jobs of each priority that wait.
+    public var queuedByPriority: [Int] { monitor.withLock { $0.queue.counts } }
+
+    // MARK: Taking in
+
+    /// Waits while the queue is full. False when the scheduler is closed.
+    @discardableResult
+    public func submit(_ work: Work, priority: Int, expiry: UInt64? = nil) -> Bool {
+        let isTaken = monitor.wait(waking: .all) { state -> Bool? in
+            if state.isClosed { return false }
+            guard state.queue.count < limit else { return nil }
+            add(Entry(work, priority: priority, arrival: Deadline.now, expiry: expiry), to: &state)
+            return true
+        }
+        startThreadIfNeeded()
+        return isTaken
+    }
+
+    /// False at once where the queue is full, or the scheduler closed.
+    public func trySubmit(_ work: Work, priority: Int, expiry: UInt64? = nil) -> Bool {
+        let isTaken = monitor.update { state in
+            guard !state.isClosed, state.queue.count < limit else { return false }
+            add(Entry(work, priority: priority, arrival: Deadline.now, expiry: expiry), to: &state)
+            return true
+        }
+        if isTaken { startThreadIfNeeded() }
+        return isTaken
+    }
+
+    private func add(_ entry: Entry, to state: inout State) {
+        state.queue.insert(entry)
+        state.unfinished += 1
+    }
+
+    /// Takes nothing in any more.
+    public func close() { monitor.update { $0.isClosed = true } }
+
+    /// Gives back what waits, which is then nobody's, and takes nothing in any more.
+    public func abandon() -> [Entry] {
+        monitor.update { state in
+            state.isClosed = true
+            var rest: [Entry] = []
+            while let entry = state.queue.removeFirst(at: .max) { rest.append(entry) }
+            state.unfinished -= rest.count
+            return rest
+        }
+    }
+
+    /// Until all that was taken in is done and no thread is left; after `close` or `abandon`.
+    public func waitUntilDone() {
+        // The last threads may have ended while a job waited for its time.
+        startThreadIfNeeded()
+        _ = monitor.wait { state in state.isClosed && state.unfinished == 0 && state.load.threads == 0 ? true : nil }
+    }
+
+    // MARK: Threads
+
+    /// Until one is free.
+    private func takeSlot(isApproaching: Bool) -> Int {
+        // From here on it is one of those that approach, if it was not.
+        if !isApproaching { monitor.withLock { $0.approaching += 1 } }
+        return monitor.wait(waking: .none) { state -> Int? in
+            guard let slot = state.freeSlots.popLast() else { return nil }
+            state.approaching -= 1
+            state.load.usedSlots += 1
+            return slot
+        }
+    }
+
+    private func giveBack(_ slot: Int) {
+        monitor.update { state in
+            state.freeSlots.append(slot)
+            state.load.usedSlots -= 1
+        }
+        startThreadIfNeeded()
+    }
+
+    private func startThreadIfNeeded() {
+        let isNeeded = monitor.withLock { state in
+            let load = state.load
+            guard state.queue.count > 0, state.idle == 0, load.threads < mostThreads, state.claims < slotCount || load.threads == 0
+            else { return false }
+            state.load.threads += 1
+            state.starting += 1
+            state.load.mostThreads = max(load.mostThreads, load.threads + 1)
+            return true
+        }
+        guard isNeeded else { return }
+        do throws(ImageError) {
+            _ = try Thread { self.work() }
+        } catch {
+            // Those that there are do the work; the very first is needed.
+            let threads = monitor.update { state in
+                if state.load.threads > 1 {
+                    state.load.threads -= 1
+                    state.starting -= 1
+                }
+                return state.load.threads
+            }
+            if threads == 1 { work(isCaller: true) }
+        }
+    }
+
+    private enum Next: Sendable {
+        case job(Entry)
+        case end
+    }
+
+    /// `isCaller`: no thread could be had, and the caller of `submit` does what waits.
+    private func work(isCaller: Bool = false) {
+        monitor.withLock { $0.starting -= 1 }
+        while case .job(let entry) = next(waits: !isCaller) {
+            let turn = Turn(entry, self)
+            perform(turn)
+            turn.end()
+        }
+    }
+
+    private func next(waits: Bool) -> Next {
+        var isIdle = false
+        while true {
+            let now = Deadline.now
+            // Not longer than until the next delayed job may begin.
+            let until = monitor.withLock { state in
+                let (end, next) = (now + (waits ? idleNanoseconds : 0), state.queue.nextDelayed ?? .max)
+                return next > now ? min(next, end) : end
+            }
+            let next = monitor.wait(deadline: until, waking: .all) { state -> Next? in
+                if state.claims < 2 * slotCount, let entry = state.queue.removeFirst(at: Deadline.now) {
+                    if isIdle { state.idle -= 1 }
+                    isIdle = false
+                    state.approaching += 1
+                    return .job(entry)
+                }
+                if state.isClosed && state.unfinished == 0 {
+                    if isIdle { state.idle -= 1 }
+                    isIdle = false
+                    state.load.threads -= 1
+                    return .end
+                }
+                if !isIdle { state.idle += 1 }
+                isIdle = true
+                return nil
+            }
+            if let next { return next }
+            let ends = monitor.update { state -> Bool in
+                // While a job is on its way to be done once more, somebody has to be there; nor may the last go while one waits.
+                guard state.queue.count == 0, !(state.isClosed && state.unfinished > 0 && state.load.threads == 1) else { return false }
+                state.idle -= 1
+                state.load.threads -= 1
+                return true
+            }
+            if ends { return .end }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import FilterSupport
+import ImageCodecs
+import ImageCore
+
+/// What goes between the process that hands out pictures and one that works on them, each in one packet of a socket pair. The file itself goes
+/// along with the request, as a descriptor that can only be read.
+enum WorkerMessage {
+    /// To the worker. `milliseconds`: how long the result is wanted; 0 for ever.
+    case request(words: [String], format: EncodedFormat, milliseconds: UInt64)
+    /// From it: the size of the output, then its bytes, then the report; or instead of what is left, why it cannot be.
+    case size(width: UInt32, height: UInt32)
+    case bytes([UInt8])
+    case report(Pipeline.Report)
+    case failure(ImageError)
+
+    /// What a packet holds at most; a socket takes twice as much.
+    static let mostBytes = 64 << 10
+
+    /// False where nobody listens.
+    func send(to socket: Int32, _ descriptors: [Int32] = []) -> Bool {
+        var packet = Packet()
+        switch self {
+        case .request(let words, let format, let milliseconds):
+            packet.put(byte: 1)
+            packet.put(Array(format.rawValue.utf8))
+            packet.put(wide: milliseconds)
+            packet.put(Array(words.map { Array($0.utf8) }.joined(separator: [0])))
+        case .size(let width, let height):
+            packet.put(byte: 2)
+            packet.put(number: Int32(bitPattern: width))
+            packet.put(number: Int32(bitPattern: height))
+        case .bytes(let bytes):
+            packet.put(byte: 3)
+            packet.put(bytes)
+        case .report(let report):
+            packet.put(byte: 4)
+            packet.put(wide: UInt64(report.byteCount))
+            packet.put(number: Int32(bitPattern: report.width))
+            packet.put(number: Int32(bitPattern: report.height))
+            packet.put(wide: report.pixels)
+            for duration in [report.durations.decode, report.durations.resize, report.durations.encode] { packet.put(wide: duration) }
+            for count in [report.buffers.leases, report.buffers.allocations] { packet.put(wide: count) }
+            // Neither may grow with what a stranger's file says.
+            packet.put(Array((report.found ?? "").utf8.prefix(Self.mostTextBytes)))
+            let warnings = report.warnings.prefix(Self.mostWarnings)
+            packet.put(byte: UInt8(warnings.count))
+            for warning in warnings { packet.put(Array(warning.utf8.prefix(Self.mostTextBytes))) }
+        case .failure(let error):
+            packet.put(byte: 5)
+            packet.put(number: Int32(error.status.rawValue))
+            packet.put(Array(error.description.utf8.prefix(Self.mostTextBytes)))
+        }
+        return packet.send(to: socket, descriptors)
+    }
+
+    private static let mostTextBytes = 2048
+    private static let mostWarnings = 16
+
+    /// Waits for one; nil where the other side has gone, or sends what is none: it may be in a stranger's hands.
+    static func receive(from socket: Int32) -> (message: WorkerMessage, descriptor: Int32?)? {
+        guard case (var packet, let descriptors)? = Packet.receive(from: socket, mostBytes: mostBytes + 1024) else { return nil }
+        let descriptor = descriptors.first
+        switch packet.byte() {
+        case 1:
+            guard let format = EncodedFormat(rawValue: String(decoding: packet.text(), as: UTF8.self)) else { return nil }
+            let milliseconds = packet.wide()
+            let words = packet.text().split(separator: 0, omittingEmptySubsequences: true).map { String(decoding: $0, as: UTF8.self) }
+            return (.request(words: words, format: format, milliseconds: milliseconds), descriptor)
+        case 2: return (.size(width: UInt32(bitPattern: packet.number()), height: UInt32(bitPattern: packet.number())), descriptor)
+        case 3: return (.bytes(packet.text()), descriptor)
+        case 4:
+            var report = Pipeline.Report()
+            report.byteCount = Int(clamping: packet.wide())
+            (report.width, report.height) = (UInt32(bitPattern: packet.number()), UInt32(bitPattern: packet.number()))
+            report.pixels = packet.wide()
+            report.durations = StageDurations(decode: packet.wide(), resize: packet.wide(), encode: packet.wide())
+            report.buffers = BufferPool.Counts(leases: packet.wide(), allocations: packet.wide())
+            let found = packet.text()
+            report.found = found.isEmpty ? nil : String(decoding: found, as: UTF8.self)
+            for _ in 0..<packet.byte() { report.warnings.append(String(decoding: packet.text(), as: UTF8.self)) }
+            return (.report(report), descriptor)
+        case 5:
+            let status = UInt32(bitPattern: packet.number())
+            return (.failure(.upstream(StreamFailure(status: status, name: [], message: String(decoding: packet.text(), as: UTF8.self)))), descriptor)
+        default: return nil
+        }
+    }
+}
