@@ -41,7 +41,7 @@ public struct Job: Sendable {
     }
 
     /// What tells it from others in a journal: it changes with the identifier, the names and the recipe, and with nothing else.
-    func key(output: [UInt8]) -> JobKey { JobKey([Array(id.text.utf8), input.bytes, output] + recipe.words.map { Array($0.utf8) }) }
+    package func key(output: [UInt8]) -> JobKey { JobKey([Array(id.text.utf8), input.bytes, output] + recipe.words.map { Array($0.utf8) }) }
 }
 
 /// The first half of SHA-256: 128 bits, so that no two of 10^12 jobs are likely to share theirs.

@@ -86,6 +86,8 @@ public final class Journal: Sendable {
     public func end() throws(ImageError) {
         monitor.update { $0.isClosed = true }
         let failure = monitor.wait { (state) -> ImageError?? in state.isEnded ? .some(state.failure) : nil }
+        // From here on it is another run's, though this value may live on.
+        flock(number, LOCK_UN)
         if let failure { throw failure }
     }
 

@@ -1,0 +1,119 @@
+import Glibc
+import ImageCore
+import Synchronization
+import Testing
+
+import ImageJobs
+
+@Suite(.serialized) struct SchedulerTests {
+    @Test func everyJobIsDoneOnceAndNoMoreAtATimeThanThereAreSlots() {
+        let done = Mutex<[Int]>([])
+        let atOnce = Atomic(0)
+        let most = Atomic(0)
+        let scheduler = Scheduler<Int>(slots: 3, mostThreads: 12, limit: 20) { turn in
+            try? turn.inSlot { (slot: Int) throws(ImageError) -> Void in
+                #expect((0..<3).contains(slot))
+                most.max(atOnce.add(1, ordering: .relaxed).newValue, ordering: .relaxed)
+                usleep(100)
+                atOnce.subtract(1, ordering: .relaxed)
+            }
+            done.withLock { $0.append(turn.entry.work) }
+        }
+        for i in 0..<500 { #expect(scheduler.submit(i, priority: i % 8)) }
+        scheduler.close()
+        #expect(!scheduler.submit(500, priority: 0))
+        scheduler.waitUntilDone()
+        #expect(done.withLock { $0.sorted() } == Array(0..<500))
+        let highest = most.load(ordering: .relaxed)
+        #expect((1...3).contains(highest))
+        #expect(scheduler.load.threads == 0 && scheduler.load.usedSlots == 0)
+    }
+
+    @Test func threadsGrowUnderABurstOfSlowReadsAndShrinkAfter() {
+        // Reads wait for this, as for a server.
+        let gate = Monitor(false)
+        let scheduler = Scheduler<Int>(slots: 2, mostThreads: 10, limit: 100, idleNanoseconds: 20_000_000) { turn in
+            turn.willWait()
+            _ = gate.wait { isOpen -> Bool? in isOpen ? true : nil }
+            try? turn.inSlot { (_: Int) throws(ImageError) -> Void in }
+        }
+        for i in 0..<40 { scheduler.submit(i, priority: 7) }
+        // All that may be, as each waits and no slot is used; and no more.
+        while scheduler.load.threads < 10 { usleep(1000) }
+        usleep(20_000)
+        #expect(scheduler.load.threads == 10 && scheduler.load.queued == 30)
+        gate.update { $0 = true }
+        while scheduler.load.threads > 0 { usleep(1000) }
+        #expect(scheduler.load.queued == 0 && scheduler.load.mostThreads == 10)
+        // One comes back when it is needed.
+        scheduler.submit(40, priority: 7)
+        scheduler.close()
+        scheduler.waitUntilDone()
+    }
+
+    @Test func jobsThatNeedAProcessorStartFewThreads() {
+        let scheduler = Scheduler<Int>(slots: 2, mostThreads: 64, limit: 500) { turn in
+            try? turn.inSlot { (_: Int) throws(ImageError) -> Void in usleep(200) }
+        }
+        for i in 0..<400 { scheduler.submit(i, priority: 7) }
+        scheduler.close()
+        scheduler.waitUntilDone()
+        // Two in slots, and some between a slot and the next job, far from what there might be.
+        #expect(scheduler.load.mostThreads <= 8, "\(scheduler.load.mostThreads)")
+    }
+
+    @Test func aFullQueueRefusesAtOnceAndWaitsWhereItIsAsked() {
+        let gate = Monitor(false)
+        let scheduler = Scheduler<Int>(slots: 1, mostThreads: 1, limit: 3) { turn in
+            try? turn.inSlot { (_: Int) throws(ImageError) -> Void in _ = gate.wait { isOpen -> Bool? in isOpen ? true : nil } }
+        }
+        #expect(scheduler.trySubmit(0, priority: 0))
+        while scheduler.load.usedSlots == 0 { usleep(1000) }
+        for i in 1...3 { #expect(scheduler.trySubmit(i, priority: 0)) }
+        #expect(!scheduler.trySubmit(4, priority: 0))
+        let isThrough = Atomic(false)
+        runThreads(2) { number in
+            if number == 0 {
+                #expect(scheduler.submit(5, priority: 0))
+                isThrough.store(true, ordering: .relaxed)
+            } else {
+                usleep(20_000)
+                let isEarly = isThrough.load(ordering: .relaxed)
+                #expect(!isEarly)
+                gate.update { $0 = true }
+            }
+        }
+        scheduler.close()
+        scheduler.waitUntilDone()
+    }
+
+    @Test func aJobTriedAgainIsDoneBeforeTheEnd() {
+        let tries = Mutex<[Int: Int]>([:])
+        let scheduler = Scheduler<Int>(slots: 2, mostThreads: 4, limit: 10, idleNanoseconds: 1_000_000) { turn in
+            let count = tries.withLock { tries -> Int in
+                tries[turn.entry.work, default: 0] += 1
+                return tries[turn.entry.work]!
+            }
+            if count < 4 { turn.retry(turn.entry.work, after: 5_000_000) }
+        }
+        for i in 0..<20 { scheduler.submit(i, priority: 7) }
+        scheduler.close()
+        scheduler.waitUntilDone()
+        #expect(tries.withLock { $0 } == Dictionary(uniqueKeysWithValues: (0..<20).map { ($0, 4) }))
+    }
+
+    @Test func whatIsAbandonedIsNotDone() {
+        let done = Mutex<[Int]>([])
+        let gate = Monitor(false)
+        let scheduler = Scheduler<Int>(slots: 1, mostThreads: 1, limit: 100) { turn in
+            try? turn.inSlot { (_: Int) throws(ImageError) -> Void in _ = gate.wait { isOpen -> Bool? in isOpen ? true : nil } }
+            done.withLock { $0.append(turn.entry.work) }
+        }
+        for i in 0..<50 { scheduler.submit(i, priority: 7) }
+        while scheduler.load.usedSlots == 0 { usleep(1000) }
+        let rest = scheduler.abandon().map(\.work)
+        gate.update { $0 = true }
+        scheduler.waitUntilDone()
+        #expect(Set(rest).union(done.withLock { $0 }) == Set(0..<50) && rest.count + done.withLock { $0.count } == 50 && rest.count >= 48)
+    }
+}
