@@ -22,12 +22,15 @@ let package = Package(
         .library(name: "ImageCore", targets: ["ImageCore"]),
         .library(name: "ImageCodecs", targets: ["ImageCodecs"]),
         .library(name: "ImageMetadata", targets: ["ImageMetadata"]),
+        .library(name: "Storage", targets: ["Storage"]),
         .executable(name: "imgdecode", targets: ["imgdecode"]),
         .executable(name: "imgresize", targets: ["imgresize"]),
         .executable(name: "imgencode", targets: ["imgencode"]),
         .executable(name: "imgstrip", targets: ["imgstrip"]),
         .executable(name: "imginfo", targets: ["imginfo"]),
         .executable(name: "imgquality", targets: ["imgquality"]),
+        .executable(name: "imgget", targets: ["imgget"]),
+        .executable(name: "imgput", targets: ["imgput"]),
     ],
     targets: [
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
@@ -45,6 +48,8 @@ let package = Package(
             name: "CCodecShims", dependencies: ["CJPEG", "CPNG", zlibOnly ? "CZlib" : "CISAL"],
             cSettings: c + (zlibOnly ? [.define("IMGPIPE_ZLIB")] : [])),
         .target(name: "CPlatformShims", cSettings: c),
+        // libcurl's header alone: the library is loaded when it is needed.
+        .target(name: "CCurlShims", cSettings: c),
         .target(name: "CVectorOps", exclude: ["filter.inc", "fixed.inc", "kernels.inc", "similarity.inc", "unfilter.inc"], cSettings: c),
         .target(name: "ImageCore", dependencies: ["CPlatformShims", "CVectorOps"], swiftSettings: swift),
         .target(name: "ImageMetadata", dependencies: ["ImageCore", "CExpat", "CMD", "CZlib"], swiftSettings: swift),
@@ -56,6 +61,8 @@ let package = Package(
         .target(
             name: "FilterSupport",
             dependencies: ["ImageCore", "CPlatformShims"], swiftSettings: swift),
+        .target(
+            name: "Storage", dependencies: ["ImageCore", "CCurlShims", "CPlatformShims", "CMD", "CExpat"], swiftSettings: swift),
         .executableTarget(
             name: "imgdecode", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
         .executableTarget(name: "imgresize", dependencies: ["FilterSupport"], swiftSettings: swift),
@@ -67,6 +74,8 @@ let package = Package(
             name: "imginfo", dependencies: ["FilterSupport", "ImageMetadata", "CExif", "CPlatformShims"], swiftSettings: swift),
         .executableTarget(
             name: "imgquality", dependencies: ["FilterSupport", "ImageCodecs", "ImageColor", "CPlatformShims"], swiftSettings: swift),
+        .executableTarget(name: "imgget", dependencies: ["FilterSupport", "Storage"], swiftSettings: swift),
+        .executableTarget(name: "imgput", dependencies: ["FilterSupport", "Storage"], swiftSettings: swift),
         // Not installed: the measurement behind ByteSource (docs/measurements.md).
         // Not installed: Lanczos3 alone, for `make bench`.
         .executableTarget(name: "resample", dependencies: ["ImageCore"], path: "Benchmarks/resample", swiftSettings: swift),
@@ -76,6 +85,7 @@ let package = Package(
         .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore", "CVectorOps", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs", "CZlib", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "ImageMetadataTests", dependencies: ["ImageMetadata"], swiftSettings: swift),
+        .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: swift),
         .testTarget(name: "FilterTests", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

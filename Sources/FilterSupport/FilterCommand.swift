@@ -11,6 +11,9 @@ public protocol FilterCommand {
     /// Whether standard output carries a pixel stream.
     static var writesStream: Bool { get }
 
+    /// Whether a reader of standard output that has gone is no failure, as for who talks to servers: SIGPIPE would end it in the middle of a word.
+    static var endsQuietlyOnBrokenPipe: Bool { get }
+
     /// Throws `usage` for what the options do not allow.
     init(_ given: GivenOptions) throws(ImageError)
 
@@ -24,7 +27,7 @@ public protocol FilterCommand {
 extension FilterCommand {
     public static func main() {
         // A parent may have it ignored; a filter whose reader has gone ends quietly.
-        signal(SIGPIPE, SIG_DFL)
+        signal(SIGPIPE, endsQuietlyOnBrokenPipe ? SIG_IGN : SIG_DFL)
         // A file that may not grow is a write that fails, and is said.
         signal(SIGXFSZ, SIG_IGN)
         Descriptor.reserveStandardStreams()
@@ -33,7 +36,7 @@ extension FilterCommand {
         do throws(ImageError) {
             status = try run(console)
         } catch {
-            status = end(error, console)
+            status = endsQuietlyOnBrokenPipe && error == .writeFailed(errno: EPIPE) ? .done : end(error, console)
         }
         // The last chance to hear that the bytes did not arrive.
         if status == .done, close(1) != 0, errno != EBADF {
@@ -61,6 +64,8 @@ extension FilterCommand {
         try Descriptor.standardOutput.write(Array(text.utf8).span.bytes)
         return .done
     }
+
+    public static var endsQuietlyOnBrokenPipe: Bool { false }
 
     public var writesBinaryToStandardOutput: Bool { true }
 
