@@ -76,9 +76,11 @@ let package = Package(
             name: "imgquality", dependencies: ["FilterSupport", "ImageCodecs", "ImageColor", "CPlatformShims"], swiftSettings: swift),
         .executableTarget(name: "imgget", dependencies: ["FilterSupport", "Storage"], swiftSettings: swift),
         .executableTarget(name: "imgput", dependencies: ["FilterSupport", "Storage"], swiftSettings: swift),
-        // Not installed: the measurement behind ByteSource (docs/measurements.md).
         // Not installed: Lanczos3 alone, for `make bench`.
         .executableTarget(name: "resample", dependencies: ["ImageCore"], path: "Benchmarks/resample", swiftSettings: swift),
+        // Not installed: the measurement behind RangePump.
+        .executableTarget(name: "readahead", dependencies: ["Storage"], path: "Benchmarks/readahead", swiftSettings: swift),
+        // Not installed: the measurement behind ByteSource (docs/measurements.md).
         .executableTarget(name: "readormap", path: "Benchmarks/readormap", swiftSettings: swift),
         // Pictures in memory, for the tests of both libraries.
         .target(name: "TestPictures", dependencies: ["ImageCore"], path: "Tests/TestPictures", swiftSettings: swift),

@@ -81,9 +81,26 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+static uint64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* A request under way. libcurl's own limit on slowness takes the mean of some seconds, and finds a stall that much later. */
+typedef struct {
+    const imgpipe_request *request;
+    /* When something came or went. */
+    uint64_t last;
+    curl_off_t sent;
+} transfer;
+
 static size_t take_head(char *line, size_t size, size_t count, void *context)
 {
-    const imgpipe_request *request = context;
+    transfer *transfer = context;
+    const imgpipe_request *request = transfer->request;
+    transfer->last = now();
     size_t length = size * count;
     while (length > 0 && (line[length - 1] == '\r' || line[length - 1] == '\n')) length--;
     return request->head(request->context, line, length) ? 0 : size * count;
@@ -91,13 +108,16 @@ static size_t take_head(char *line, size_t size, size_t count, void *context)
 
 static size_t take_bytes(char *bytes, size_t size, size_t count, void *context)
 {
-    const imgpipe_request *request = context;
-    return request->body_bytes(request->context, bytes, size * count) ? 0 : size * count;
+    transfer *transfer = context;
+    int is_refused = transfer->request->body_bytes(transfer->request->context, bytes, size * count);
+    transfer->last = now();
+    return is_refused ? 0 : size * count;
 }
 
 /* Whether all options are taken: one that is not would be missed, a check of certificates among them. */
-static int set_options(CURL *easy, const imgpipe_request *request, struct curl_slist *headers)
+static int set_options(CURL *easy, transfer *transfer, struct curl_slist *headers)
 {
+    const imgpipe_request *request = transfer->request;
     int is_right = 1;
 #define SET(option, value) is_right &= lib.easy_setopt(easy, CURLOPT_##option, value) == CURLE_OK
     SET(URL, request->url);
@@ -117,8 +137,6 @@ static int set_options(CURL *easy, const imgpipe_request *request, struct curl_s
         SET(POSTFIELDSIZE_LARGE, (curl_off_t)request->body_count);
     }
     SET(CONNECTTIMEOUT_MS, request->connect_milliseconds);
-    SET(LOW_SPEED_LIMIT, 1L);
-    SET(LOW_SPEED_TIME, request->stall_seconds);
     SET(TCP_KEEPALIVE, 1L);
     SET(BUFFERSIZE, 256L << 10);
     SET(UPLOAD_BUFFERSIZE, 256L << 10);
@@ -127,9 +145,9 @@ static int set_options(CURL *easy, const imgpipe_request *request, struct curl_s
     SET(SSL_VERIFYHOST, 2L);
     if (request->certificates) SET(CAINFO, request->certificates);
     SET(HEADERFUNCTION, take_head);
-    SET(HEADERDATA, (void *)request);
+    SET(HEADERDATA, transfer);
     SET(WRITEFUNCTION, take_bytes);
-    SET(WRITEDATA, (void *)request);
+    SET(WRITEDATA, transfer);
     return is_right;
 }
 
@@ -155,15 +173,20 @@ static int meaning(CURLcode code)
     }
 }
 
-static uint64_t now(void)
+/* When it has waited for long enough. */
+static uint64_t stall_end(CURL *easy, transfer *transfer)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+    curl_off_t sent = 0;
+    lib.easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    if (sent != transfer->sent) transfer->last = now();
+    transfer->sent = sent;
+    return transfer->last + (uint64_t)transfer->request->stall_milliseconds * 1000000;
 }
 
-static int perform(imgpipe_connection *connection, const imgpipe_request *request, CURLcode *code)
+static int perform(imgpipe_connection *connection, transfer *transfer, CURLcode *code)
 {
+    uint64_t deadline = transfer->request->deadline_nanoseconds;
+    transfer->last = now();
     if (lib.multi_add_handle(connection->multi, connection->easy) != CURLM_OK) return IMGPIPE_NO_MEMORY;
     int result = -1, running = 1;
     while (result < 0) {
@@ -177,11 +200,14 @@ static int perform(imgpipe_connection *connection, const imgpipe_request *reques
             CURLMsg *message = lib.multi_info_read(connection->multi, &left);
             *code = message ? message->data.result : CURLE_FAILED_INIT;
             result = meaning(*code);
-        } else if (now() >= request->deadline_nanoseconds) {
-            result = IMGPIPE_OUT_OF_TIME;
         } else {
-            uint64_t left = (request->deadline_nanoseconds - now()) / 1000000 + 1;
-            if (lib.multi_poll(connection->multi, NULL, 0, left < 1000 ? (int)left : 1000, NULL) != CURLM_OK) result = IMGPIPE_OTHER;
+            uint64_t time = now(), stalled = stall_end(connection->easy, transfer), end = deadline < stalled ? deadline : stalled;
+            if (time >= end) {
+                result = end == deadline ? IMGPIPE_OUT_OF_TIME : IMGPIPE_TIMED_OUT;
+            } else {
+                uint64_t left = (end - time) / 1000000 + 1;
+                if (lib.multi_poll(connection->multi, NULL, 0, left < 1000 ? (int)left : 1000, NULL) != CURLM_OK) result = IMGPIPE_OTHER;
+            }
         }
     }
     lib.multi_remove_handle(connection->multi, connection->easy);
@@ -210,7 +236,8 @@ int imgpipe_connection_perform(imgpipe_connection *connection, const imgpipe_req
     sigaddset(&pipe, SIGPIPE);
     sigpending(&pending);
     pthread_sigmask(SIG_BLOCK, &pipe, &before);
-    int result = set_options(connection->easy, request, headers) ? perform(connection, request, &result_code) : IMGPIPE_OTHER;
+    transfer transfer = {request, 0, 0};
+    int result = set_options(connection->easy, &transfer, headers) ? perform(connection, &transfer, &result_code) : IMGPIPE_OTHER;
     if (!sigismember(&pending, SIGPIPE)) {
         static const struct timespec none;
         while (sigtimedwait(&pipe, NULL, &none) == SIGPIPE) {}

@@ -40,7 +40,7 @@ public struct StorageSettings: Sendable {
     public init(environment variable: (String) -> String?) throws(ImageError) {
         func first(_ names: String...) -> String? { names.compactMap { variable($0) }.first { !$0.isEmpty } }
         if let text = first("IMG_STORAGE_TIMEOUT") {
-            guard let seconds = Double(text), seconds.isFinite, seconds >= 1 else { throw .usage("IMG_STORAGE_TIMEOUT is no number of seconds from 1 on") }
+            guard let seconds = Double(text), seconds.isFinite, seconds > 0 else { throw .usage("IMG_STORAGE_TIMEOUT is no number of seconds") }
             stallSeconds = seconds
             connectSeconds = min(connectSeconds, seconds)
         }

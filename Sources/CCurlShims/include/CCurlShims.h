@@ -33,7 +33,7 @@ typedef struct {
     int most_redirects;
     long connect_milliseconds;
     /* So long nothing may come and nothing go. */
-    long stall_seconds;
+    long stall_milliseconds;
     /* PEM; NULL for the system's. */
     const char *certificates;
     /* CLOCK_MONOTONIC; UINT64_MAX for no end. */

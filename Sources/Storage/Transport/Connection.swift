@@ -36,7 +36,7 @@ final class Connection: @unchecked Sendable {
         call.is_head = request.method == "HEAD" ? 1 : 0
         call.most_redirects = request.mostRedirects
         call.connect_milliseconds = Int(min(settings.connectSeconds, 1e6) * 1000)
-        call.stall_seconds = max(1, Int(min(settings.stallSeconds, 1e6)))
+        call.stall_milliseconds = max(1, Int(min(settings.stallSeconds, 1e6) * 1000))
         call.deadline_nanoseconds = deadline?.nanoseconds ?? .max
         call.context = Unmanaged.passUnretained(exchange).toOpaque()
         call.head = { context, line, count in Connection.exchange(context).take(line: UnsafeRawBufferPointer(start: line, count: count)) ? 0 : 1 }
