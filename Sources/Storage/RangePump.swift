@@ -18,6 +18,8 @@ final class RangePump: Sendable {
     private struct State {
         /// What is fetched and not taken yet.
         var waiting: [UInt8]?
+        /// Of one that was written: fresh memory costs more than to copy into it.
+        var room: [UInt8] = []
         var hasEnded = false
         var failure: ImageError?
     }
@@ -71,7 +73,7 @@ final class RangePump: Sendable {
         let end = file.byteCount ?? 0
         do throws(TransferFault) {
             while offset < end {
-                let window = MemoryWindow()
+                let window = MemoryWindow(takeRoom(), capacity: windowBytes)
                 let range = offset..<min(end, offset + UInt64(windowBytes))
                 let download = Download(store, location, range, of: file, to: window)
                 try download.run(Transport.Terms(cancellation: cancellation))
@@ -82,6 +84,13 @@ final class RangePump: Sendable {
             endFetching(nil)
         } catch {
             endFetching(error.ofReading)
+        }
+    }
+
+    private func takeRoom() -> [UInt8] {
+        state.withLock { state in
+            defer { state.room = [] }
+            return state.room
         }
     }
 
@@ -119,7 +128,9 @@ final class RangePump: Sendable {
         sigemptyset(&signals)
         sigaddset(&signals, SIGPIPE)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
-        while let bytes = take(), write(bytes) {}
+        while let bytes = take(), write(bytes) {
+            state.withLock { $0.room = bytes }
+        }
         // The reader sees the end when why is known, and the fetcher that it has no reader.
         close(output)
         cancellation.cancel()

@@ -24,7 +24,7 @@ import faultyserver
 from harness import Results, take_tools
 
 ACCESS, SECRET, TOKEN = "AKIDIMGPIPETEST", "wJalr/Secret+KEY=imgpipe", "Session/Token+imgpipe=="
-SECRETS = [SECRET, TOKEN, "Signature=", "hunter2"]
+SECRETS = [SECRET, TOKEN, "SignedHeaders", "hunter2"]
 PROGRAMS = os.path.dirname(sys.executable)
 KEYS = ["plain.jpg", "with space.jpg", "  two  spaces ", "tree/of/names.png", "Grüße/画像-😀.webp", "()'!*+.jpg", "a+b=c&d?e#f;g,h@i$j", "per%41cent%2Fs",
         "tilde~under_dash-dot.", "quote\"less<more>", "back\\slash", "[brackets]{braces}|^`", "a:b", "dots/..hidden/.x", "café", "café",

@@ -12,8 +12,10 @@ final class S3Sink: ByteSink {
     private var byteCount: UInt64 = 0
     private var isDone = false
 
-    init(_ store: S3Store, _ location: Location, mayReplace: Bool) {
-        (self.store, self.location, self.mayReplace) = (store, location, mayReplace)
+    private let terms: Transport.Terms
+
+    init(_ store: S3Store, _ location: Location, mayReplace: Bool, _ terms: Transport.Terms) {
+        (self.store, self.location, self.mayReplace, self.terms) = (store, location, mayReplace, terms)
     }
 
     deinit { abandon() }
@@ -56,18 +58,18 @@ final class S3Sink: ByteSink {
         noteType()
         let headers = [HTTPHeader("Content-Type", type!)]
         do throws(TransferFault) {
-            _ = try store.ask("PUT", location, headers: headers + conditions, body: bytes)
+            _ = try store.ask("PUT", location, headers: headers + conditions, body: bytes, terms)
         } catch {
             // A try whose answer was lost may have made what the next one met.
             if case .precondition = error.kind, error.tries > 1, try isOurs() { return }
             // The store does not know the condition; that nothing is there was seen before.
             guard !mayReplace, error.message.hasPrefix("501") else { throw error }
-            _ = try store.ask("PUT", location, headers: headers, body: bytes)
+            _ = try store.ask("PUT", location, headers: headers, body: bytes, terms)
         }
     }
 
     private func isOurs() throws(TransferFault) -> Bool {
-        let head = try store.ask("HEAD", location)
+        let head = try store.ask("HEAD", location, terms)
         let digest = Digest.hex(Digest.md5(bytes.span.bytes))
         return head["etag"] == "\"\(digest)\"" && head.contentLength == byteCount
     }
@@ -93,7 +95,7 @@ final class S3Sink: ByteSink {
     private func beginUpload() throws(TransferFault) {
         noteType()
         let answer = CollectedAnswer()
-        _ = try store.ask("POST", location, headers: [HTTPHeader("Content-Type", type!)], query: [("uploads", "")], body: [], to: answer)
+        _ = try store.ask("POST", location, headers: [HTTPHeader("Content-Type", type!)], query: [("uploads", "")], body: [], to: answer, terms)
         guard let id = XMLAnswer(answer.body)?.text("UploadId"), !id.isEmpty else { throw TransferFault(.broken, "an upload without a name") }
         upload = (id, [])
     }
@@ -101,7 +103,7 @@ final class S3Sink: ByteSink {
     private func sendPart(_ count: Int) throws(TransferFault) {
         guard let (id, etags) = upload else { return }
         let part = Array(bytes.prefix(count))
-        let head = try store.ask("PUT", location, query: [("partNumber", String(etags.count + 1)), ("uploadId", id)], body: part)
+        let head = try store.ask("PUT", location, query: [("partNumber", String(etags.count + 1)), ("uploadId", id)], body: part, terms)
         guard let etag = head["etag"], !etag.isEmpty else { throw TransferFault(.broken, "a part without an etag") }
         upload!.etags.append(etag)
         bytes.removeFirst(part.count)
@@ -116,7 +118,7 @@ final class S3Sink: ByteSink {
         do throws(TransferFault) {
             let head = try store.ask(
                 "POST", location, headers: [HTTPHeader("Content-Type", "application/xml")] + conditions, query: [("uploadId", id)], body: Array(text.utf8),
-                to: answer)
+                to: answer, terms)
             // S3 begins its answer before it knows.
             guard XMLAnswer(answer.body)?.name == "CompleteMultipartUploadResult" else {
                 throw TransferFault(head, body: answer.body, isSigned: true, tries: 1)

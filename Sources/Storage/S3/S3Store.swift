@@ -85,7 +85,13 @@ final class S3Store: RemoteStore {
 
     func sink(for location: Location, mayReplace: Bool, synchronizes: Bool, pool: BufferPool) throws(ImageError) -> any ByteSink {
         guard case .s3(_, let key) = location, !key.isEmpty else { throw .usage("s3://bucket/key needs a key") }
-        if !mayReplace, try status(of: location) != nil { throw .refusedOutput("file exists") }
-        return S3Sink(self, location, mayReplace: mayReplace)
+        if !mayReplace {
+            do throws(TransferFault) {
+                if try ask("HEAD", location, Transport.Terms(deadline: pool.deadline), accepted: [404]).isSuccess { throw TransferFault(.precondition, "file exists") }
+            } catch {
+                throw error.ofWriting
+            }
+        }
+        return S3Sink(self, location, mayReplace: mayReplace, Transport.Terms(deadline: pool.deadline))
     }
 }

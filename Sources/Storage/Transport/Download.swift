@@ -136,7 +136,12 @@ extension StoredFile {
 final class MemoryWindow: ByteSink {
     private(set) var bytes: [UInt8] = []
 
-    init() {}
+    /// `room`: an array that was taken, and is of no use any more.
+    init(_ room: [UInt8] = [], capacity: Int = 0) {
+        bytes = room
+        bytes.removeAll(keepingCapacity: true)
+        bytes.reserveCapacity(capacity)
+    }
 
     func write(_ more: RawSpan) { more.withUnsafeBytes { bytes.append(contentsOf: $0) } }
     func commit() {}
