@@ -97,8 +97,10 @@ struct ImgGet: FilterCommand {
 
     private func list(_ storage: Storage, endsWithNUL: Bool) throws(ImageError) -> UInt64? {
         var text: [UInt8] = []
+        // A name is data, but not what a terminal obeys.
+        let isShown = !endsWithNUL && isatty(1) == 1
         try storage.store(of: location).list(location) { (file) throws(ImageError) in
-            text += file.location.bytes + [endsWithNUL ? 0 : UInt8(ascii: "\n")]
+            text += (isShown ? Array(Console.printable(file.location.bytes).utf8) : file.location.bytes) + [endsWithNUL ? 0 : UInt8(ascii: "\n")]
             if text.count >= 64 << 10 {
                 let waiting = text
                 text.removeAll(keepingCapacity: true)

@@ -46,7 +46,8 @@ struct ImgPut: FilterCommand {
             if isVerbose { console.say("\(source.positionBytes) bytes", subject: location.shown) }
             return .done
         } catch {
-            console.report(error, subject: location.shown)
+            let isOfInput = if case .readFailed = error { true } else { false }
+            console.report(error, subject: isOfInput ? Array("standard input".utf8) : location.shown)
             return error.status
         }
     }

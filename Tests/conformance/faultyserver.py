@@ -144,6 +144,11 @@ class Handler(socketserver.BaseRequestHandler):
             case "largecut":
                 # It dies after the first two ranges for good.
                 return self.good(request, BODY * 6) if count <= 2 else self.reset()
+            case "largestall":
+                if count <= 2:
+                    return self.good(request, BODY * 6)
+                time.sleep(8)
+                return False
             case "largechanged":
                 return self.good(request, BODY * 6, etag='"v1"' if count <= 2 else '"v2"')
             case "chunked":

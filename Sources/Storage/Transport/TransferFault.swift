@@ -107,6 +107,8 @@ extension TransferFault {
         case IMGPIPE_NO_HOST: (.unreachable, "no such host")
         case IMGPIPE_NO_PROXY: (.unreachable, "no such proxy")
         case IMGPIPE_NO_CONNECTION: (.unreachable, outcome.systemError != 0 ? systemMessage(outcome.systemError) : "no connection")
+        // libcurl's own limit is that on connecting.
+        case IMGPIPE_TIMED_OUT where outcome.curlCode != 0: (.unreachable, "no connection for \(seconds(settings.connectSeconds)) s")
         case IMGPIPE_TIMED_OUT where outcome.head.status == 0: (.broken, "no answer for \(seconds(settings.stallSeconds)) s")
         case IMGPIPE_TIMED_OUT: (.broken, "nothing came for \(seconds(settings.stallSeconds)) s")
         case IMGPIPE_BROKEN: (.broken, "the connection broke")
