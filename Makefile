@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SWIFT ?= swift
 
-TOOLS := imgdecode imgresize imgencode imgstrip imginfo imgquality imgbatch
+TOOLS := imgdecode imgresize imgencode imgstrip imginfo imgquality imgbatch imgget imgput
 PAGES := $(wildcard man/*.[1-8])
 
 # The Swift runtime is linked in: a process starts in half the time, and runs where no Swift is. The codecs stay the

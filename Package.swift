@@ -22,6 +22,7 @@ let package = Package(
         .library(name: "ImageCore", targets: ["ImageCore"]),
         .library(name: "ImageCodecs", targets: ["ImageCodecs"]),
         .library(name: "ImageMetadata", targets: ["ImageMetadata"]),
+        .library(name: "Storage", targets: ["Storage"]),
         .executable(name: "imgdecode", targets: ["imgdecode"]),
         .executable(name: "imgresize", targets: ["imgresize"]),
         .executable(name: "imgencode", targets: ["imgencode"]),
@@ -30,6 +31,8 @@ let package = Package(
         .library(name: "ImageJobs", targets: ["ImageJobs"]),
         .executable(name: "imgquality", targets: ["imgquality"]),
         .executable(name: "imgbatch", targets: ["imgbatch"]),
+        .executable(name: "imgget", targets: ["imgget"]),
+        .executable(name: "imgput", targets: ["imgput"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.2.0")
@@ -51,6 +54,8 @@ let package = Package(
             name: "CCodecShims", dependencies: ["CJPEG", "CPNG", zlibOnly ? "CZlib" : "CISAL"],
             cSettings: c + (zlibOnly ? [.define("IMGPIPE_ZLIB")] : [])),
         .target(name: "CPlatformShims", cSettings: c),
+        // libcurl's header alone: the library is loaded when it is needed.
+        .target(name: "CCurlShims", cSettings: c),
         .target(name: "CVectorOps", exclude: ["filter.inc", "fixed.inc", "kernels.inc", "similarity.inc", "unfilter.inc"], cSettings: c),
         .target(name: "ImageCore", dependencies: ["CPlatformShims", "CVectorOps"], swiftSettings: swift),
         .target(name: "ImageMetadata", dependencies: ["ImageCore", "CExpat", "CMD", "CZlib"], swiftSettings: swift),
@@ -63,6 +68,8 @@ let package = Package(
             name: "FilterSupport",
             dependencies: ["ImageCore", "CPlatformShims"], swiftSettings: swift),
         .target(name: "CodecArguments", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
+        .target(
+            name: "Storage", dependencies: ["ImageCore", "CCurlShims", "CPlatformShims", "CMD", "CExpat"], swiftSettings: swift),
         .executableTarget(
             name: "imgdecode", dependencies: ["CodecArguments", "FilterSupport", "ImageCodecs"], swiftSettings: swift),
         .executableTarget(name: "imgresize", dependencies: ["FilterSupport"], swiftSettings: swift),
@@ -77,14 +84,18 @@ let package = Package(
         .target(
             name: "ImageJobs",
             dependencies: [
-                "CodecArguments", "FilterSupport", "ImageCodecs", "ImageMetadata", "CJansson", "CMD", "CPlatformShims", "CZlib",
+                "CodecArguments", "FilterSupport", "ImageCodecs", "ImageMetadata", "Storage", "CJansson", "CMD", "CPlatformShims", "CZlib",
                 .product(name: "DequeModule", package: "swift-collections"), .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: swift),
-        .executableTarget(name: "imgbatch", dependencies: ["FilterSupport", "ImageJobs", "CPlatformShims"], swiftSettings: swift),
-        // Not installed: the measurement behind ByteSource (docs/measurements.md).
+        .executableTarget(name: "imgbatch", dependencies: ["FilterSupport", "ImageJobs", "Storage", "CPlatformShims"], swiftSettings: swift),
+        .executableTarget(name: "imgget", dependencies: ["FilterSupport", "Storage"], swiftSettings: swift),
+        .executableTarget(name: "imgput", dependencies: ["FilterSupport", "Storage"], swiftSettings: swift),
         // Not installed: Lanczos3 alone, for `make bench`.
         .executableTarget(name: "resample", dependencies: ["ImageCore"], path: "Benchmarks/resample", swiftSettings: swift),
+        // Not installed: the measurement behind RangePump.
+        .executableTarget(name: "readahead", dependencies: ["Storage"], path: "Benchmarks/readahead", swiftSettings: swift),
+        // Not installed: the measurement behind ByteSource (docs/measurements.md).
         .executableTarget(name: "readormap", path: "Benchmarks/readormap", swiftSettings: swift),
         // Pictures in memory, for the tests of both libraries.
         .target(name: "TestPictures", dependencies: ["ImageCore"], path: "Tests/TestPictures", swiftSettings: swift),
@@ -92,6 +103,7 @@ let package = Package(
         .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs", "CZlib", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "ImageMetadataTests", dependencies: ["ImageMetadata"], swiftSettings: swift),
         .testTarget(name: "ImageJobsTests", dependencies: ["ImageJobs", "TestPictures"], swiftSettings: swift),
+        .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: swift),
         .testTarget(name: "FilterTests", dependencies: ["FilterSupport", "ImageCodecs"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

@@ -18,6 +18,10 @@ int imgpipe_is_closed(int descriptor) {
     return fcntl(descriptor, F_GETFD) == -1;
 }
 
+int imgpipe_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int imgpipe_duplicate(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, 3); }
+
 void imgpipe_grow_pipe(int descriptor, int bytes) {
     int now = fcntl(descriptor, F_GETPIPE_SZ);
     if (now >= 0 && now < bytes) fcntl(descriptor, F_SETPIPE_SZ, bytes);

@@ -11,8 +11,8 @@ public protocol FilterCommand {
     /// Whether standard output carries a pixel stream.
     static var writesStream: Bool { get }
 
-    /// Whether it goes on, or cleans up, when nobody reads its output any more, and ends by itself.
-    static var outlivesItsReader: Bool { get }
+    /// Whether a reader of standard output that has gone is no failure, as for who talks to servers: SIGPIPE would end it in the middle of a word.
+    static var endsQuietlyOnBrokenPipe: Bool { get }
 
     /// Throws `usage` for what the options do not allow.
     init(_ given: GivenOptions) throws(ImageError)
@@ -30,7 +30,7 @@ extension FilterCommand {
     /// The whole program.
     public static func run() -> Never {
         // A parent may have it ignored; a filter whose reader has gone ends quietly.
-        signal(SIGPIPE, outlivesItsReader ? SIG_IGN : SIG_DFL)
+        signal(SIGPIPE, endsQuietlyOnBrokenPipe ? SIG_IGN : SIG_DFL)
         // A file that may not grow is a write that fails, and is said.
         signal(SIGXFSZ, SIG_IGN)
         Descriptor.reserveStandardStreams()
@@ -39,7 +39,7 @@ extension FilterCommand {
         do throws(ImageError) {
             status = try work(console)
         } catch {
-            status = end(error, console)
+            status = endsQuietlyOnBrokenPipe && error == .writeFailed(errno: EPIPE) ? .done : end(error, console)
         }
         // The last chance to hear that the bytes did not arrive.
         if status == .done, close(1) != 0, errno != EBADF {
@@ -68,7 +68,7 @@ extension FilterCommand {
         return .done
     }
 
-    public static var outlivesItsReader: Bool { false }
+    public static var endsQuietlyOnBrokenPipe: Bool { false }
 
     public var writesBinaryToStandardOutput: Bool { true }
 

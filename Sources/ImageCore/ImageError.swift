@@ -32,9 +32,13 @@ public enum ImageError: Error, Equatable, Sendable {
     /// The command line asks for what cannot be.
     case usage(String)
     case cannotOpen(errno: Int32)
+    /// An input of a store or a server that is refused, is not there, or has no way to it; and why.
+    case cannotReach(String)
     case cannotCreate(errno: Int32)
     case readFailed(errno: Int32)
     case writeFailed(errno: Int32)
+    /// Bytes from or to a store or a server that broke off; and how.
+    case transferFailed(String)
     /// A temporary file could not be made or filled.
     case temporaryFile(errno: Int32)
     case outOfMemory
@@ -54,9 +58,9 @@ public enum ImageError: Error, Equatable, Sendable {
         case .truncated, .damaged, .unsupported, .overLimit, .outOfMemory, .outOfTime: .data
         case .usage: .usage
         case .notReached: .answerIsNo
-        case .cannotOpen: .cannotOpenInput
+        case .cannotOpen, .cannotReach: .cannotOpenInput
         case .cannotCreate, .refusedOutput: .cannotCreateOutput
-        case .readFailed, .writeFailed, .temporaryFile: .readOrWriteFailed
+        case .readFailed, .writeFailed, .transferFailed, .temporaryFile: .readOrWriteFailed
         case .upstream(let failure): ExitStatus(rawValue: failure.status)
         case .internalError: .internalError
         }
@@ -67,7 +71,7 @@ extension ImageError {
     /// Whether the same may well succeed a while later: what the system or a server has refused, not what a picture is.
     package var mayPass: Bool {
         switch self {
-        case .readFailed, .writeFailed, .temporaryFile, .internalError, .outOfMemory: true
+        case .readFailed, .writeFailed, .temporaryFile, .transferFailed, .internalError, .outOfMemory: true
         case .cannotOpen(let code), .cannotCreate(let code): [EMFILE, ENFILE, ENOSPC, EDQUOT, EAGAIN, EIO, ESTALE, ETIMEDOUT, ENOMEM].contains(code)
         default: false
         }
@@ -80,7 +84,9 @@ extension ImageError: CustomStringConvertible {
         switch self {
         case .truncated(let byte): "truncated at byte \(byte)"
         case .damaged(let fault, .some(let byte)): "\(fault) at byte \(byte)"
-        case .damaged(let fault, nil), .unsupported(let fault), .usage(let fault), .refusedOutput(let fault), .notReached(let fault): fault
+        case .damaged(let fault, nil), .unsupported(let fault), .usage(let fault), .refusedOutput(let fault), .notReached(let fault), .cannotReach(let fault),
+            .transferFailed(let fault):
+            fault
         case .overLimit(let limit, let value, let maximum):
             "\(value) \(limit.noun), over the limit of \(maximum) (\(limit.option))"
         case .cannotOpen(let code): systemMessage(code)
@@ -97,7 +103,7 @@ extension ImageError: CustomStringConvertible {
 }
 
 /// The C library's text for an errno, its first letter lowered as in all our messages.
-func systemMessage(_ code: Int32) -> String {
+package func systemMessage(_ code: Int32) -> String {
     let text = String(cString: strerror(code))
     return text.prefix(1).lowercased() + text.dropFirst()
 }

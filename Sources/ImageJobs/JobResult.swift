@@ -9,7 +9,8 @@ public struct JobResult: Sendable {
     /// The job's place in the input, from 1.
     public let number: Int
     public let priority: Int
-    public let input: FilePath?
+    /// Without what a URL has of passwords and signatures.
+    public var input: FilePath?
     public var output: FilePath?
     public var status: Status
     /// Why it was skipped.

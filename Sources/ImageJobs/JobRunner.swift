@@ -2,6 +2,7 @@ import FilterSupport
 import Glibc
 import ImageCodecs
 import ImageCore
+import Storage
 import Synchronization
 
 /// How jobs of a run are done.
@@ -33,13 +34,15 @@ public struct JobSettings: Sendable {
 /// Does jobs, on threads of a scheduler.
 public final class JobRunner: Sendable {
     private let settings: JobSettings
+    private let storage: Storage
     private let slots: [JobSlot]
     /// For what is read and written outside of slots.
     private let pool: BufferPool
     private let taken = Mutex<Set<JobKey>>([])
 
-    public init(_ settings: JobSettings, slots: Int) {
-        self.settings = settings
+    /// `storage`: where inputs and outputs are.
+    public init(_ settings: JobSettings, storage: Storage, slots: Int) {
+        (self.settings, self.storage) = (settings, storage)
         self.slots = (0..<slots).map { _ in JobSlot() }
         pool = BufferPool(limits: settings.limits)
     }
@@ -68,49 +71,65 @@ public final class JobRunner: Sendable {
     private func run(
         _ job: Job, _ expiry: UInt64?, isRetry: Bool, _ turn: Scheduler<some Sendable>.Turn, _ result: inout JobResult
     ) throws(ImageError) {
-        // Most names are known before the picture is; those with its size are not.
-        var output = job.output
-        if output == nil { output = settings.template?.path(name: job.input.bytes, number: job.number) }
+        guard !job.input.isStandardStream, !(job.output?.isStandardStream ?? false) else { throw .usage("- is no name of a file here") }
         if job.output == nil && settings.template == nil { throw .usage("no job: it has no out, and --output is not given") }
-        if output.map({ $0.isStandardStream }) ?? false || job.input.isStandardStream { throw .usage("- is no name of a file here") }
-        result.output = output
+        let input = try Location(job.input.bytes)
+        // Most names are known before the picture is; those with its size are not.
+        var output = try job.output.map { (path) throws(ImageError) in try Location(path.bytes) }
+        if output == nil { output = try settings.template?.path(name: input.name, number: job.number).map { (path) throws(ImageError) in try Location(path.bytes) } }
+        result.input = FilePath(input.shown)
+        result.output = output.map { FilePath($0.shown) }
         let journalKey = settings.journal == nil ? nil : job.key(output: output?.bytes ?? [])
         if let journalKey, settings.journal!.isDone(journalKey) { return skip("done before", &result) }
-        var format = try output.map { (output) throws(ImageError) in try job.recipe.format(ofName: output) }
-        if settings.takesNewerOnly, let output, try !isNewer(job.input, than: output) { return skip("not newer", &result) }
+        var format = try output.map { (output) throws(ImageError) in try job.recipe.format(ofName: FilePath(output.name)) }
+        if settings.takesNewerOnly, let output, try !isNewer(input, than: output) { return skip("not newer", &result) }
 
         let start = Deadline.now
-        let file = try open(job.input, turn)
+        let file = try open(input, turn)
+        defer { file.close() }
+        let descriptor = file.takeDescriptor()
         result.readNanoseconds = Deadline.now - start
         if settings.isDryRun { return skip("dry run", &result) }
         func make(_ width: UInt32, _ height: UInt32) throws(ImageError) -> any ByteSink {
             if let template = settings.template, job.output == nil {
-                output = template.path(name: job.input.bytes, number: job.number, width: width, height: height)
+                output = try Location(template.path(name: input.name, number: job.number, width: width, height: height).bytes)
             }
             return try create(output!, isRetry: isRetry, isTemplate: job.output == nil)
         }
         if format == nil, let template = settings.template {
-            format = try job.recipe.format(ofName: template.path(name: job.input.bytes, number: job.number, width: 1, height: 1))
+            format = try job.recipe.format(ofName: template.path(name: input.name, number: job.number, width: 1, height: 1))
         }
-        result.inputBytes = file.byteCount
+        result.inputBytes = file.file.byteCount ?? 0
+        let isIsolated = settings.isolation == .always || (settings.isolation == .remote && input.isRemote)
         func work(_ make: (UInt32, UInt32) throws(ImageError) -> any ByteSink) throws(ImageError) -> (report: Pipeline.Report, sink: any ByteSink) {
             try turn.inSlot { (number) throws(ImageError) in
                 // It may have waited for the slot.
                 if let expiry, Deadline.now >= expiry { throw .outOfTime(seconds: 0) }
-                return try slots[number].run(file, job.recipe, format!, expiry, settings, make)
+                return try slots[number].run(descriptor, job.recipe, format!, expiry, settings, isIsolated, make)
             }
         }
         let done: (report: Pipeline.Report, sink: any ByteSink)
-        if let cache = settings.cache, let key = ResultCache.Key(file, job.recipe, format!) {
-            done = try cache.result(key, work, to: make)
-        } else {
-            done = try work(make)
+        do throws(ImageError) {
+            if let cache = settings.cache, let key = ResultCache.Key(input, file.file, descriptor, job.recipe, format!) {
+                done = try cache.result(key, work, to: make)
+            } else {
+                done = try work(make)
+            }
+        } catch {
+            // What looks like a damaged picture may be a server that has stopped in its middle.
+            try file.check()
+            throw error
         }
-        result.output = output
+        try file.check()
+        result.output = FilePath(output!.shown)
         result.report = done.report
         if let expiry, Deadline.now >= expiry { throw .outOfTime(seconds: 0) }
         let written = Deadline.now
-        try done.sink.commit()
+        do throws(ImageError) {
+            try done.sink.commit()
+        } catch {
+            throw Self.naming(output!, error)
+        }
         result.writeNanoseconds = Deadline.now - written
         if let journalKey { settings.journal!.add(journalKey, byteCount: done.report.byteCount, directory: output!.directory) }
     }
@@ -121,33 +140,60 @@ public final class JobRunner: Sendable {
 
     // MARK: Files
 
-    private func open(_ path: FilePath, _ turn: Scheduler<some Sendable>.Turn) throws(ImageError) -> Descriptor {
-        let descriptor = try Descriptor.open(reading: path)
-        // A pipe's writer may take its time.
-        if descriptor.kind != S_IFREG { turn.willWait() }
-        return descriptor
+    private func open(_ location: Location, _ turn: Scheduler<some Sendable>.Turn) throws(ImageError) -> OpenedFile {
+        // A server may take its time, and the job's is limited; and so may a pipe's writer.
+        guard location.isRemote else {
+            let file = try storage.open(location, pool: pool)
+            if !file.isRegularFile { turn.willWait() }
+            return file
+        }
+        turn.willWait()
+        let fetching = BufferPool(limits: settings.limits)
+        fetching.deadline.begin(latest: turn.entry.expiry)
+        return try storage.open(location, pool: fetching)
     }
 
-    private func isNewer(_ input: FilePath, than output: FilePath) throws(ImageError) -> Bool {
-        var (before, after) = (stat(), stat())
-        guard input.withCString({ stat($0, &before) }) == 0 else { throw .cannotOpen(errno: errno) }
-        guard output.withCString({ stat($0, &after) }) == 0 else { return true }
-        return (before.st_mtim.tv_sec, before.st_mtim.tv_nsec) > (after.st_mtim.tv_sec, after.st_mtim.tv_nsec)
+    private func isNewer(_ input: Location, than output: Location) throws(ImageError) -> Bool {
+        guard let before = try storage.status(of: input) else { throw .cannotOpen(errno: ENOENT) }
+        guard let after = try storage.status(of: output)?.modified, let modified = before.modified else { return true }
+        return modified > after
     }
 
-    private func create(_ path: FilePath, isRetry: Bool, isTemplate: Bool) throws(ImageError) -> any ByteSink {
+    private func create(_ location: Location, isRetry: Bool, isTemplate: Bool) throws(ImageError) -> any ByteSink {
         do throws(ImageError) {
-            try path.directory.makeDirectories()
+            if let directory = location.directory { try directory.makeDirectories() }
             // Whoever names outputs one by one may mean what he says.
-            if isTemplate, !isRetry, let place = OutputPlace(path), !taken.withLock({ $0.insert(JobKey([place.text])).inserted }) {
+            if isTemplate, !isRetry, !taken.withLock({ $0.insert(JobKey([location.place])).inserted }) {
                 throw ImageError.refusedOutput("a picture before it was written there")
             }
-            return try AtomicFile(path, mayReplace: settings.mayReplace, pool: pool)
+            return try storage.sink(for: location, mayReplace: settings.mayReplace, pool: pool)
         } catch {
-            switch error {
-            case .cannotCreate, .refusedOutput: throw .refusedOutput("\(Console.printable(path.bytes)): \(error)")
-            default: throw error
-            }
+            throw Self.naming(location, error)
         }
     }
+
+    /// The message is about a job; what is wrong here is its output.
+    private static func naming(_ location: Location, _ error: ImageError) -> ImageError {
+        switch error {
+        case .cannotCreate, .refusedOutput: .refusedOutput("\(Console.printable(location.shown)): \(error)")
+        default: error
+        }
+    }
+}
+
+extension Location {
+    /// A path, or what stands for it in a store: what a template's letters are made of, and an ending is looked for in.
+    fileprivate var name: [UInt8] {
+        switch self {
+        case .file(let path): path.bytes
+        case .s3(_, let key): key
+        case .http(let url): Array(url.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: true).dropFirst(2).joined(separator: [UInt8(ascii: "/")]).prefix { $0 != UInt8(ascii: "?") })
+        }
+    }
+
+    /// Nil where there are none.
+    fileprivate var directory: FilePath? { if case .file(let path) = self { path.directory } else { nil } }
+
+    /// The same for all names of one place, as far as they can be known.
+    fileprivate var place: [UInt8] { if case .file(let path) = self { OutputPlace(path)?.text ?? path.bytes } else { bytes } }
 }

@@ -10,10 +10,10 @@ final class JobSlot: @unchecked Sendable {
 
     /// As `Pipeline.run`, here or in a process.
     func run(
-        _ file: borrowing Descriptor, _ recipe: Recipe, _ format: EncodedFormat, _ expiry: UInt64?, _ settings: JobSettings,
+        _ file: borrowing Descriptor, _ recipe: Recipe, _ format: EncodedFormat, _ expiry: UInt64?, _ settings: JobSettings, _ isIsolated: Bool,
         _ make: (UInt32, UInt32) throws(ImageError) -> any ByteSink
     ) throws(ImageError) -> (report: Pipeline.Report, sink: any ByteSink) {
-        guard settings.isolation == .always else {
+        guard isIsolated else {
             let pipeline = pipeline ?? Pipeline(limits: settings.limits)
             self.pipeline = pipeline
             return try pipeline.run(ByteSource(file.borrowed, pool: pipeline.pool), recipe, as: format, latest: expiry, to: make)

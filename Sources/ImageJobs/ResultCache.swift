@@ -2,25 +2,33 @@ import FilterSupport
 import Glibc
 import ImageCodecs
 import ImageCore
+import Storage
 
-/// Outputs that are asked for again: by the file that the input is, as it was last changed, and the recipe.
+/// Outputs that are asked for again: by the file that the input is, as it was last changed, or the object and its entity tag, and the recipe.
 public final class ResultCache: Sendable {
     public struct Key: Hashable, Sendable {
-        private let device: UInt64
-        private let inode: UInt64
-        private let seconds: Int
-        private let nanoseconds: Int
-        private let byteCount: Int
+        private enum Version: Hashable, Sendable {
+            case file(device: UInt64, inode: UInt64, seconds: Int, nanoseconds: Int, byteCount: Int)
+            case object(Location, etag: String)
+        }
+
+        private let version: Version
         private let format: EncodedFormat
         private let words: [String]
 
-        /// Nil for what is no regular file.
-        init?(_ file: borrowing Descriptor, _ recipe: Recipe, _ format: EncodedFormat) {
-            var status = stat()
-            guard fstat(file.number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-            (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
-            (seconds, nanoseconds) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
-            (byteCount, self.format, words) = (Int(status.st_size), format, recipe.words)
+        /// Nil for what may be another the next time, and not say so.
+        init?(_ location: Location, _ file: StoredFile, _ descriptor: borrowing Descriptor, _ recipe: Recipe, _ format: EncodedFormat) {
+            if location.isRemote {
+                guard let etag = file.etag else { return nil }
+                version = .object(location, etag: etag)
+            } else {
+                var status = stat()
+                guard fstat(descriptor.number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+                version = .file(
+                    device: UInt64(status.st_dev), inode: UInt64(status.st_ino), seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec,
+                    byteCount: Int(status.st_size))
+            }
+            (self.format, words) = (format, recipe.words)
         }
     }
 

@@ -2,6 +2,7 @@ import FilterSupport
 import Glibc
 import ImageCore
 import ImageJobs
+import Storage
 import Synchronization
 
 /// A run: jobs in, results out.
@@ -65,7 +66,7 @@ final class BatchRun: Sendable {
         }
         var jobs = settings.jobs
         (jobs.journal, jobs.cache) = (journal, cache)
-        runner = JobRunner(jobs, slots: settings.slots)
+        runner = JobRunner(jobs, storage: try Storage(), slots: settings.slots)
     }
 
     // MARK: The run

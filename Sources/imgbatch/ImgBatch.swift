@@ -30,7 +30,7 @@ struct ImgBatch: FilterCommand {
             .flag("verbose", short: "v", "Say at the end what was done, and how fast."),
         ])
     static let writesStream = false
-    static let outlivesItsReader = true
+    static let endsQuietlyOnBrokenPipe = true
     let writesBinaryToStandardOutput = false
 
     private let given: GivenOptions

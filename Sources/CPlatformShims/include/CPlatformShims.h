@@ -11,6 +11,12 @@ int imgpipe_open(const char *path, int flags, unsigned mode);
 /* fcntl(F_GETFD): not 0 where nothing is open under this number. */
 int imgpipe_is_closed(int descriptor);
 
+/* fcntl(F_DUPFD_CLOEXEC): another number for what is open under this one; -1 on failure. */
+int imgpipe_duplicate(int descriptor);
+
+/* pipe2(2) with O_CLOEXEC: the end to read from, and that to write to. */
+int imgpipe_pipe(int ends[2]);
+
 /* Gives a pipe room for so many bytes, where it has less and the system allows it; nothing for what is no pipe. */
 void imgpipe_grow_pipe(int descriptor, int bytes);
 

@@ -29,6 +29,13 @@ package final class MemoryFile: ByteSink {
         byteCount = 0
     }
 
+    /// Its content from the start, which lives on when this value ends; one reader at a time.
+    package func descriptor() throws(ImageError) -> Descriptor {
+        let copy = imgpipe_duplicate(number)
+        guard copy >= 0, lseek(copy, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
+        return Descriptor(number: copy)
+    }
+
     /// From its start; one reader at a time.
     package func source(pool: BufferPool) throws(ImageError) -> ByteSource {
         guard lseek(number, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }

@@ -1,5 +1,4 @@
 import Glibc
-import ImageCore
 
 /// A POSIX thread: filters have no use for a task scheduler, whose start takes longer than their work on a small file.
 public final class Thread {

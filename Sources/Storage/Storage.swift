@@ -1,0 +1,112 @@
+import ImageCore
+import Synchronization
+
+/// All stores, each set up when it is first asked. Calls wait until they are answered, and may come from many threads.
+public final class Storage: Sendable {
+    public let settings: StorageSettings
+    private let local = LocalStore()
+    private let http: HTTPStore
+    private let s3 = Mutex<S3Store?>(nil)
+
+    public init(_ settings: StorageSettings) {
+        self.settings = settings
+        http = HTTPStore(settings)
+    }
+
+    /// As the environment says. Throws `usage` where that cannot be.
+    public convenience init() throws(ImageError) { self.init(try StorageSettings(environment: StorageSettings.environment)) }
+
+    /// Throws `usage` where the settings are none of a store.
+    public func store(of location: Location) throws(ImageError) -> any ObjectStore {
+        if let remote = try remoteStore(of: location) { remote } else { local }
+    }
+
+    private func remoteStore(of location: Location) throws(ImageError) -> (any RemoteStore)? {
+        switch location {
+        case .file: return nil
+        case .http: return http
+        case .s3:
+            return try s3.withLock { (store) throws(ImageError) in
+                if let store { return store }
+                let new = try S3Store(settings)
+                store = new
+                return new
+            }
+        }
+    }
+
+    /// Nil where there is no such file.
+    public func status(of location: Location) throws(ImageError) -> StoredFile? { try store(of: location).status(of: location) }
+
+    /// Where its bytes go; see `ObjectStore.sink`.
+    public func sink(
+        for location: Location, mayReplace: Bool = true, synchronizes: Bool = false, pool: BufferPool
+    ) throws(ImageError) -> any ByteSink {
+        try store(of: location).sink(for: location, mayReplace: mayReplace, synchronizes: synchronizes, pool: pool)
+    }
+
+    /// A file to be read through a descriptor. Of this machine: as it is. Of a server: in memory, and from `settings.readAheadBytes` on the end
+    /// of a pipe that ranges are fetched for; where the server has no ranges, in a file without a name, of at most the bytes that `pool`
+    /// may have. `pool`'s deadline holds for what is fetched before this returns.
+    public func open(_ location: Location, pool: BufferPool) throws(ImageError) -> OpenedFile {
+        guard let store = try remoteStore(of: location) else {
+            guard case .file(let path) = location else { preconditionFailure("no path") }
+            let descriptor = try Descriptor.open(reading: path)
+            let file = StoredFile(descriptor: descriptor.number)
+            return OpenedFile(descriptor, file)
+        }
+        let window = MemoryWindow()
+        let first = Download(store, location, 0..<UInt64(settings.firstBytes), of: nil, to: window)
+        try Self.run(first, pool)
+        var file = first.file ?? StoredFile()
+        let bytes = window.take()
+        let hasAll = first.isWhole ? bytes.count < settings.firstBytes || file.byteCount == UInt64(bytes.count) : file.byteCount == UInt64(bytes.count)
+        if let count = file.byteCount, count >= settings.readAheadBytes, !hasAll, !first.isWhole {
+            return try RangePump.begin(store, location, file, first: bytes)
+        }
+        if let count = file.byteCount, count < settings.readAheadBytes || hasAll {
+            let memory = try MemoryFile()
+            try memory.write(bytes.span.bytes)
+            if !hasAll {
+                try Self.run(Download(store, location, UInt64(bytes.count)..<count, of: file, mostBytes: UInt64(pool.limitBytes), to: memory), pool)
+                guard UInt64(memory.byteCount) == count else { throw .transferFailed("has changed while it was read") }
+            }
+            return OpenedFile(try memory.descriptor(), file)
+        }
+        let scratch = try ScratchFile.Whole()
+        let sink = ScratchSink(scratch)
+        let rest = Download(store, location, 0..<(.max), of: file, mostBytes: UInt64(pool.limitBytes), to: sink)
+        try Self.run(rest, pool)
+        file.byteCount = rest.receivedBytes
+        return OpenedFile(try sink.descriptor(), file, scratch: scratch)
+    }
+
+    private static func run(_ download: Download, _ pool: BufferPool) throws(ImageError) {
+        let isFirst = download.file == nil
+        do throws(TransferFault) {
+            try download.run(Transport.Terms(deadline: pool.deadline))
+        } catch {
+            throw isFirst && download.receivedBytes == 0 ? error.ofOpening : error.ofReading
+        }
+    }
+}
+
+/// A file without a name, from its start.
+private final class ScratchSink: ByteSink {
+    private let file: ScratchFile.Whole
+
+    init(_ file: ScratchFile.Whole) { self.file = file }
+
+    func write(_ bytes: RawSpan) throws(ImageError) {
+        do throws(ImageError) {
+            try Descriptor(number: file.number, owned: false).write(bytes)
+        } catch .writeFailed(let code) {
+            throw .temporaryFile(errno: code)
+        }
+    }
+
+    func commit() {}
+    func reset() {}
+
+    func descriptor() throws(ImageError) -> Descriptor { try file.descriptor() }
+}
