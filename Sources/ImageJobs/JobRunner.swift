@@ -47,6 +47,9 @@ public final class JobRunner: Sendable {
         pool = BufferPool(limits: settings.limits)
     }
 
+    /// Ends the processes of its workers, when nobody has a job any more.
+    public func end() { for slot in slots { slot.end() } }
+
     /// What becomes of a job. `isRetry`: it has been tried before, and its output's name is its own.
     public func result(of job: Job, isRetry: Bool, on turn: Scheduler<some Sendable>.Turn) -> JobResult {
         var result = JobResult(job, .done)

@@ -8,6 +8,8 @@ final class JobSlot: @unchecked Sendable {
     private var pipeline: Pipeline?
     private var process: WorkerProcess?
 
+    func end() { (pipeline, process) = (nil, nil) }
+
     /// As `Pipeline.run`, here or in a process.
     func run(
         _ file: borrowing Descriptor, _ recipe: Recipe, _ format: EncodedFormat, _ expiry: UInt64?, _ settings: JobSettings, _ isIsolated: Bool,

@@ -84,7 +84,8 @@ final class BatchRun: Sendable {
         _ = try Thread { [self] in halt(.signal(signals.wait())) }
         let isHalted = state.wait { state -> Bool? in state.stop != nil ? true : state.inputEnded ? false : nil }
         if isHalted { _ = scheduler.abandon() } else { scheduler.close() }
-        waitForJobs(scheduler)
+        let isDone = waitForJobs(scheduler)
+        if isDone { runner.end() }
         progress?.end()
         var status = state.withLock { $0.status }
         do throws(ImageError) {
@@ -161,8 +162,8 @@ final class BatchRun: Sendable {
 
     private func halt(_ reason: Stop) { state.update { $0.stop = $0.stop ?? reason } }
 
-    /// Those that run are ended; when told to stop, not for longer than `patience`.
-    private func waitForJobs(_ scheduler: Scheduler<Task>) {
+    /// Those that run are ended; when told to stop, not for longer than `patience`. False where some had to be left.
+    private func waitForJobs(_ scheduler: Scheduler<Task>) -> Bool {
         if state.withLock({ $0.stop == nil }) {
             // The signal may come yet.
             let isDone = Mutex(false)
@@ -172,11 +173,12 @@ final class BatchRun: Sendable {
                 state.wake()
             }
             _ = state.wait { state -> Bool? in isDone.withLock { $0 } || state.stop != nil ? true : nil }
-            if isDone.withLock({ $0 }) { return }
+            if isDone.withLock({ $0 }) { return true }
             _ = scheduler.abandon()
         }
         let end = Deadline.now + Self.patience
         while scheduler.load.threads > 0 && Deadline.now < end { usleep(2000) }
+        return scheduler.load.threads == 0
     }
 
     private static let patience: UInt64 = 5_000_000_000
