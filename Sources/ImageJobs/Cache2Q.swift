@@ -1,4 +1,5 @@
 import Glibc
+import ImageCore
 
 /// Since the cache was made; `bytes` and `count` as of now.
 public struct Cache2QStatistics: Equatable, Sendable {

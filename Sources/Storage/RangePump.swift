@@ -1,7 +1,6 @@
 import CPlatformShims
 import Glibc
 import ImageCore
-import Synchronization
 
 /// A large file of a server through a pipe: a range is fetched while the one before it is written, and no more than two are held.
 final class RangePump: Sendable {
@@ -10,12 +9,11 @@ final class RangePump: Sendable {
     private let file: StoredFile
     private let windowBytes: Int
     private let cancellation: Cancellation
-    private let state: Mutex<State>
-    private let changed = Condition()
+    private let state: Monitor<State>
     /// The pipe's end to write to.
     private let output: Int32
 
-    private struct State {
+    private struct State: Sendable {
         /// What is fetched and not taken yet.
         var waiting: [UInt8]?
         /// Of one that was written: fresh memory costs more than to copy into it.
@@ -49,7 +47,7 @@ final class RangePump: Sendable {
         (self.store, self.location, self.file, self.output) = (store, location, file, output)
         windowBytes = max(1, store.transport.settings.windowBytes)
         start = UInt64(first.count)
-        state = Mutex(State(waiting: first))
+        state = Monitor(State(waiting: first))
         do throws(ImageError) {
             cancellation = try Cancellation()
         } catch {
@@ -62,8 +60,13 @@ final class RangePump: Sendable {
 
     /// Ends what is under way; the threads end soon.
     func stop() {
+        cancel()
+    }
+
+    private func cancel() {
         cancellation.cancel()
-        changed.signal()
+        // Under the lock, so that nobody is between a look and its sleep.
+        state.update { _ in }
     }
 
     // MARK: Fetching
@@ -95,28 +98,19 @@ final class RangePump: Sendable {
     }
 
     private func endFetching(_ failure: ImageError?) {
-        state.withLock {
+        state.update {
             $0.hasEnded = true
             $0.failure = failure
         }
-        changed.signal()
     }
 
     /// Waits for room. False where nobody wants it.
     private func give(_ bytes: [UInt8]) -> Bool {
-        while true {
-            let mark = changed.mark
+        state.wait(waking: .all) { state -> Bool? in
             if cancellation.isCancelled { return false }
-            let isGiven = state.withLock { state in
-                guard state.waiting == nil else { return false }
-                state.waiting = bytes
-                return true
-            }
-            if isGiven {
-                changed.signal()
-                return true
-            }
-            changed.wait(since: mark)
+            guard state.waiting == nil else { return nil }
+            state.waiting = bytes
+            return true
         }
     }
 
@@ -133,25 +127,18 @@ final class RangePump: Sendable {
         }
         // The reader sees the end when why is known, and the fetcher that it has no reader.
         close(output)
-        cancellation.cancel()
-        changed.signal()
+        cancel()
     }
 
     /// Nil at the end.
     private func take() -> [UInt8]? {
-        while true {
-            let mark = changed.mark
-            if cancellation.isCancelled { return nil }
-            let (bytes, hasEnded) = state.withLock { state in
-                defer { state.waiting = nil }
-                return (state.waiting, state.hasEnded)
-            }
-            if let bytes {
-                changed.signal()
+        state.wait(waking: .all) { state -> [UInt8]?? in
+            if cancellation.isCancelled { return .some(nil) }
+            if let bytes = state.waiting {
+                state.waiting = nil
                 return bytes
             }
-            if hasEnded { return nil }
-            changed.wait(since: mark)
+            return state.hasEnded ? .some(nil) : nil
         }
     }
 

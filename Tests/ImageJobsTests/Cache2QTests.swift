@@ -1,6 +1,8 @@
-import ImageJobs
 import Glibc
+import ImageCore
+import ImageJobs
 import Synchronization
+import TestPictures
 import Testing
 
 @Suite struct Cache2QTests {

@@ -1,6 +1,7 @@
 import Glibc
 import ImageCore
 import Synchronization
+import TestPictures
 import Testing
 
 import ImageJobs

@@ -1,6 +1,7 @@
-import ImageJobs
+import ImageCore
 import Glibc
 import Synchronization
+import TestPictures
 import Testing
 
 @Suite struct MonitorTests {

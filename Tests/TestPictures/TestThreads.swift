@@ -2,7 +2,7 @@ import Glibc
 
 /// Runs `body` on `count` threads, each with its number, and waits for all. Of POSIX: tasks share as many threads as there are cores, and
 /// would wait for one another for ever.
-func runThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+package func runThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     final class Start: Sendable {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
