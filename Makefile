@@ -3,7 +3,7 @@
 # make check      sets up, builds, and runs the tests; SANITIZE=address or thread: the unit and pipeline tests alone, with that sanitizer
 # make check-all  the same, and the tests that take minutes
 # make fuzz       libFuzzer over what reads strangers' bytes, SECONDS=60 for each target
-# make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds
+# make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds, ONLY='one process' some cases
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean
 
@@ -70,7 +70,7 @@ bench:
 	$(MAKE) bin
 	[ -x .build-bench/bin/python3 ] || /usr/bin/python3 -m venv .build-bench
 	.build-bench/bin/pip install --quiet pyvips pyvips-binary Pillow cykooz.resizer
-	/usr/bin/python3 Benchmarks/bench.py --out .build-bench --python .build-bench/bin/python3 $(if $(QUICK),--quick)
+	/usr/bin/python3 Benchmarks/bench.py --out .build-bench --python .build-bench/bin/python3 $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)')
 
 install: bin
 	mkdir -p $(DESTDIR)$(PREFIX)/bin

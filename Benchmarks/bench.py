@@ -90,6 +90,7 @@ def make_pictures(folder):
     write_list(folder, "png.list", [f"n{n}.png" for n in numbers])
     # By turns, so that each half has of both.
     write_list(folder, "mixed.list", [f for n in numbers for f in (f"j{n}.jpg", f"n{n}.png")])
+    write_list(folder, "mixed400.list", [f for n in numbers for f in (f"j{n}.jpg", f"n{n}.png")] * 10)
     write_list(folder, "small.list", [f"s{n}.jpg" for n in numbers] * 10)
 
 
@@ -132,7 +133,7 @@ def cases(python):
     result.append(("PSNR and SSIM of PNG and JPEG 2400x1600", 9, [
         ("imgquality", "imgquality $1/n00.png $1/j00.jpg > /dev/null"),
         ("ffmpeg ssim", "ffmpeg -nostdin -v error -i $1/n00.png -i $1/j00.jpg -lavfi ssim -f null - > /dev/null")]))
-    result += list_cases(python)
+    result += list_cases(python) + batch_cases(python)
     if python:
         for file, options in (("big.jpg", "--for 800"), ("big.png", "")):
             peer = f"printf '%s\\0' $1/{file} | {shlex.quote(python)} -c {shlex.quote(POOL)} $1/out 800"
@@ -150,6 +151,23 @@ def list_cases(python):
         if python:
             peers.insert(0, ("pyvips, pool of 2", f"{shlex.quote(python)} -c {shlex.quote(POOL)} $1/out {size} < $1/{name}.list"))
         result.append((f"{title} on 2 processors", 5, [("imgpipe", f"xargs -0 -n {count // 2} -P 2 {pipeline} < $1/{name}.list")] + peers))
+    return result
+
+
+def batch_cases(python):
+    """One process for the whole list, pictures in it or in processes of their own, beside a pool of threads and a process that goes on its own.
+
+    The issue's marks: 2.2 x the pool, 8 x mogrify."""
+    if not python:
+        return []
+    result = []
+    for title, name, rounds in (("40 mixed", "mixed", 9), ("400 mixed", "mixed400", 3)):
+        ours = "imgbatch -j 2 --isolate {} --resize 800 -q 85 -o $1/out/%i.jpg --files0-from=$1/" + name + ".list > /dev/null"
+        commands = [("imgbatch", ours.format("never")), ("pyvips, pool of 2", f"{shlex.quote(python)} -c {shlex.quote(POOL)} $1/out 800 < $1/{name}.list"),
+                    ("imgbatch --isolate always", ours.format("always"))]
+        if name == "mixed":
+            commands.append(("gm mogrify", f"xargs -0 -n 20 -P 2 gm mogrify -create-directories -output-directory $1/out -format jpg -resize 800 -quality 85 < $1/{name}.list"))
+        result.append((f"{title}, one process, 2 processors", rounds, commands))
     return result
 
 
@@ -231,6 +249,7 @@ def chart(results):
 def main():
     parser = argparse.ArgumentParser(description="our pipelines beside other people's tools")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--only", default="", help="cases whose titles have this in them, and not Lanczos alone")
     parser.add_argument("--bin", default=os.path.join(ROOT, "bin"), help="the folder of the tools")
     parser.add_argument("--out", default="bench", help="where bench.md and bench.svg go")
     parser.add_argument("--python", help="a Python that has pyvips, Pillow and cykooz.resizer")
@@ -241,10 +260,10 @@ def main():
         make_pictures(folder)
         os.mkdir(os.path.join(folder, "out"))
         results = []
-        for case in cases(arguments.python):
+        for case in [case for case in cases(arguments.python) if arguments.only in case[0]]:
             results.append(run(case, folder, max(3, case[1] // 3) if arguments.quick else case[1]))
             print(table(results[-1:]), flush=True)
-        if arguments.python:
+        if arguments.python and not arguments.only:
             results += resample_cases(folder, arguments.python, 5 if arguments.quick else 15)
             print(table(results[-2:]), flush=True)
     with open(os.path.join(arguments.out, "bench.md"), "w", encoding="utf-8") as file:

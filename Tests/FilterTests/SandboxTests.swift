@@ -83,6 +83,44 @@ import Testing
         #expect(outcome.status == 0 && outcome.errors.isEmpty)
     }
 
+    /// Of imgbatch: who works on pictures is a process of its own, and the one that hands them out lives on.
+    static let workers = [
+        Mode(name: "a worker", command: #"printf '{"id":1,"in":"photo.jpg","out":"out/w.jpg"}\n' | imgbatch -j 1 --isolate always"#, outputs: "out")
+    ]
+
+    @Test(arguments: workers) func anIntruderInAWorkerIsStopped(_ mode: Mode) throws {
+        let secret = place.url("elsewhere/secret").path
+        for deed in ["read:\(secret)", "write:\(secret)", "write:\(place.url("elsewhere/new").path)", "read:/etc/passwd", "read:out/other.png", "write:out/other.png", "write:out/new"] {
+            let outcome = try run(mode, deed)
+            #expect(isStopped(outcome, bySignal: false) && outcome.status == 0 && outcome.text.contains(#""status":"done""#), "\(deed)")
+            #expect(try run(mode, deed, sandboxed: false).errors.contains("intruder: done"), "\(deed), without it")
+            _ = try place.sh("rm -f elsewhere/new out/new; echo secret > elsewhere/secret")
+        }
+        for deed in ["socket", "process", "program"] {
+            let outcome = try run(mode, deed)
+            #expect(outcome.status == 0 && outcome.text.contains("its worker process died of signal 31 (bad system call)"), "\(deed)")
+        }
+    }
+
+    @Test func aWorkerHasNothingOfItsParents() throws {
+        let script = """
+            mkfifo jobs; exec 9> kept; export AWS_SECRET_ACCESS_KEY=hidden AWS_ACCESS_KEY_ID=hidden TMPDIR=/tmp
+            imgbatch -j 1 --isolate always --journal journal < jobs > answers &
+            exec 3> jobs; printf '{"id":1,"in":"photo.jpg","out":"out/w.jpg"}\\n' >&3
+            while ! [ -s answers ]; do sleep 0.01; done
+            worker=$(pgrep -P $!)
+            tr '\\0' '\\n' < /proc/$worker/environ | cut -d= -f1 | sort | tr '\\n' ' '
+            for number in /proc/$worker/fd/*; do readlink $number; done | sed 's/[0-9][0-9]*//g' | sort | uniq -c | sed 's/^ *//'
+            grep -E '^(Seccomp|NoNewPrivs):' /proc/$worker/status
+            exec 3>&-; wait $!; echo $?
+            """
+        let lines = try place.sh(script).text.split(separator: "\n").map(String.init)
+        #expect(!lines[0].contains("AWS") && lines[0].contains("IMG_MAX_PIXELS"))
+        // Standard input and output, standard error as it was, and the socket.
+        #expect(lines[0].hasSuffix("2 /dev/null") && lines.contains("1 socket:[]") && !lines.contains { $0.contains("kept") || $0.contains("journal") || $0.contains("jobs") }, "\(lines)")
+        #expect(lines.contains("Seccomp:\t2") && lines.contains("NoNewPrivs:\t1") && lines.last == "0", "\(lines)")
+    }
+
     @Test func verboseSaysWhichLayersHold() throws {
         let outcome = try place.sh("imgdecode -v photo.png | imgresize -v 100 | imgencode -v > a.jpg; imginfo -v a.jpg; imgquality -v a.jpg a.jpg; imgstrip -v a.jpg > b.jpg")
         #expect(outcome.status == 0 && outcome.sandboxes.count == 6)
