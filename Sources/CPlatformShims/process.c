@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -52,4 +54,29 @@ int imgpipe_processors(void) {
 
 int imgpipe_accept(int socket) {
     return accept4(socket, NULL, NULL, SOCK_CLOEXEC);
+}
+
+static int watched;
+
+/* Comes for each message too. */
+static void look(int number) {
+    int before = errno;
+    struct pollfd request = {watched, 0, 0};
+    (void)number;
+    if (poll(&request, 1, 0) > 0 && request.revents & POLLHUP) _exit(0);
+    errno = before;
+}
+
+void imgpipe_exit_on_hangup(int socket) {
+    struct sigaction action = {.sa_handler = look, .sa_flags = SA_RESTART};
+    watched = socket;
+    sigaction(SIGIO, &action, NULL);
+    fcntl(socket, F_SETOWN, getpid());
+    fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_ASYNC);
+    /* It may have closed before. */
+    look(SIGIO);
+}
+
+void imgpipe_use_arenas(int count) {
+    mallopt(M_ARENA_MAX, count);
 }

@@ -11,6 +11,8 @@ public struct OutputTemplate: Sendable {
     }
 
     private let parts: [Part]
+    /// As it was given.
+    public let text: [UInt8]
 
     /// Throws `usage` for a letter that means nothing.
     public init(_ path: FilePath) throws(ImageError) {
@@ -51,7 +53,7 @@ public struct OutputTemplate: Sendable {
             parts.append(part)
         }
         if !text.isEmpty { parts.append(.text(text)) }
-        self.parts = parts
+        (self.parts, self.text) = (parts, path.bytes)
     }
 
     /// Whether several pictures can have a name each.

@@ -33,7 +33,7 @@ public enum ImageError: Error, Equatable, Sendable {
     case usage(String)
     case cannotOpen(errno: Int32)
     /// An input of a store or a server that is refused, is not there, or has no way to it; and why.
-    case cannotReach(String)
+    case cannotReach(String, mayPass: Bool = false)
     case cannotCreate(errno: Int32)
     case readFailed(errno: Int32)
     case writeFailed(errno: Int32)
@@ -73,6 +73,7 @@ extension ImageError {
         switch self {
         case .readFailed, .writeFailed, .temporaryFile, .transferFailed, .internalError, .outOfMemory: true
         case .cannotOpen(let code), .cannotCreate(let code): [EMFILE, ENFILE, ENOSPC, EDQUOT, EAGAIN, EIO, ESTALE, ETIMEDOUT, ENOMEM].contains(code)
+        case .cannotReach(_, let mayPass): mayPass
         default: false
         }
     }
@@ -84,7 +85,7 @@ extension ImageError: CustomStringConvertible {
         switch self {
         case .truncated(let byte): "truncated at byte \(byte)"
         case .damaged(let fault, .some(let byte)): "\(fault) at byte \(byte)"
-        case .damaged(let fault, nil), .unsupported(let fault), .usage(let fault), .refusedOutput(let fault), .notReached(let fault), .cannotReach(let fault),
+        case .damaged(let fault, nil), .unsupported(let fault), .usage(let fault), .refusedOutput(let fault), .notReached(let fault), .cannotReach(let fault, _),
             .transferFailed(let fault):
             fault
         case .overLimit(let limit, let value, let maximum):

@@ -18,8 +18,9 @@ public struct Job: Sendable {
 
         var text: String {
             switch self {
-            case .text(let text): text
-            case .number(let number): String(number)
+            case .text(let text): "'\(text)"
+            // No other text is the same.
+            case .number(let number): "#\(number)"
             }
         }
     }

@@ -84,6 +84,8 @@ public struct JobReader {
     /// jansson's message, with where.
     private static func text(of error: json_error_t) -> String {
         let text = withUnsafeBytes(of: error.text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        // Its own word for a way to call it.
+        if text.contains("JSON_ALLOW_NUL") { return "a string with NUL (column \(error.column))" }
         return "\(text) (column \(error.column))"
     }
 }
@@ -104,10 +106,16 @@ enum JSONMember {
 
     static func integer(_ object: Value, _ name: String, in range: ClosedRange<Int64>) throws(ImageError) -> Int64? {
         guard let value = json_object_get(object, name), value.pointee.type != JSON_NULL else { return nil }
-        guard value.pointee.type == JSON_INTEGER, case let number = json_integer_value(value), range.contains(number) else {
+        guard let number = whole(value), range.contains(number) else {
             throw .usage("\(name) is no whole number in \(range.lowerBound)...\(range.upperBound)")
         }
         return number
+    }
+
+    /// Some languages write whole numbers as 80.0.
+    private static func whole(_ value: Value) -> Int64? {
+        if value.pointee.type == JSON_INTEGER { return json_integer_value(value) }
+        return value.pointee.type == JSON_REAL ? Int64(exactly: json_real_value(value)) : nil
     }
 
     static func all(of object: Value) -> [(name: String, value: Value)] {
@@ -133,10 +141,10 @@ enum JSONMember {
         }
         let isNone = name == "strip" && (value.pointee.type == JSON_FALSE || (value.pointee.type == JSON_STRING && string(value) == "none"))
         if isNone { return [("strip", .unset), ("keep", .unset), ("drop", .unset)] }
+        if name == "strip", value.pointee.type != JSON_TRUE, value.pointee.type != JSON_NULL { throw .usage("strip is an object with keep and drop, true, false or none") }
         switch value.pointee.type {
         case JSON_STRING: return [(option, .text(string(value)))]
-        case JSON_INTEGER: return [(option, .text(String(json_integer_value(value))))]
-        case JSON_REAL: return [(option, .text("\(json_real_value(value))"))]
+        case JSON_INTEGER, JSON_REAL: return [(option, .text(whole(value).map { String($0) } ?? "\(json_real_value(value))"))]
         case JSON_TRUE: return [(option, .flag(true))]
         case JSON_FALSE: return [(option, .flag(false))]
         case JSON_NULL: return [(option, .unset)]

@@ -47,6 +47,9 @@ public final class JobRunner: Sendable {
         pool = BufferPool(limits: settings.limits)
     }
 
+    /// Ends the processes of its workers at once, whatever they do.
+    public func kill() { for slot in slots { slot.kill() } }
+
     /// Ends the processes of its workers, when nobody has a job any more.
     public func end() { for slot in slots { slot.end() } }
 
@@ -82,7 +85,7 @@ public final class JobRunner: Sendable {
         if output == nil { output = try settings.template?.path(name: input.name, number: job.number).map { (path) throws(ImageError) in try Location(path.bytes) } }
         result.input = FilePath(input.shown)
         result.output = output.map { FilePath($0.shown) }
-        let journalKey = settings.journal == nil ? nil : job.key(output: output?.bytes ?? [])
+        let journalKey = settings.journal == nil ? nil : job.key(output: output?.bytes ?? settings.template?.text ?? [])
         if let journalKey, settings.journal!.isDone(journalKey) { return skip("done before", &result) }
         var format = try output.map { (output) throws(ImageError) in try job.recipe.format(ofName: FilePath(output.name)) }
         if settings.takesNewerOnly, let output, try !isNewer(input, than: output) { return skip("not newer", &result) }

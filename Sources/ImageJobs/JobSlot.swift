@@ -1,12 +1,22 @@
+import Glibc
 import ImageCodecs
 import ImageCore
+import Synchronization
 
 /// What a slot of the scheduler has to work with, kept from one picture to the next.
 ///
 /// Unchecked, because it is used by the thread that holds the slot, and by no other.
 final class JobSlot: @unchecked Sendable {
     private var pipeline: Pipeline?
-    private var process: WorkerProcess?
+    private var process: WorkerProcess? { didSet { number.store(process?.number ?? 0, ordering: .relaxed) } }
+    /// The process' number, for any thread; 0 for none.
+    private let number = Atomic<pid_t>(0)
+
+    /// By any thread.
+    func kill() {
+        let number = number.load(ordering: .relaxed)
+        if number > 0 { Glibc.kill(number, SIGKILL) }
+    }
 
     func end() { (pipeline, process) = (nil, nil) }
 

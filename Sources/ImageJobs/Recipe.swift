@@ -33,6 +33,9 @@ public final class Recipe: Sendable {
 
     /// Throws `usage`.
     public init(_ given: GivenOptions, limits: Limits) throws(ImageError) {
+        // A quality is no fault of a job that has a floor from the command line, or the other way round: it is searched for.
+        let isSearched = ["min-ssim", "min-psnr", "min-ssimulacra2", "max-bytes"].contains { given.flag($0) }
+        let given = isSearched ? try given.adding([("quality", .unset)], allowed: Self.declarations) : given
         decode = try DecodeOptions(given, limits: limits)
         let isResized = ["resize", "crop", "sharpen"].contains { given.flag($0) }
         resize = isResized ? try given.resizeOptions(given.text("resize") ?? "100%") : nil

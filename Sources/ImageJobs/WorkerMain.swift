@@ -1,3 +1,4 @@
+import CPlatformShims
 import FilterSupport
 import Glibc
 import ImageCodecs
@@ -15,6 +16,8 @@ public enum WorkerMain {
     public static func run(program: String) -> Never {
         // Where the other side has gone a packet cannot be sent, and that is the end.
         signal(SIGPIPE, SIG_IGN)
+        // An encoder that is long at work never looks at its socket.
+        imgpipe_exit_on_hangup(socket)
         let isSandboxed = getenv("IMG_NO_SANDBOX").map { $0.pointee == 0 } ?? true
         guard let limits = try? GivenOptions(CommandDeclaration(program, summary: "", discussion: "", options: []), []).limits() else { exit(70) }
         Sandbox(isWanted: isSandboxed).enter(Console(program: program), wholes: 1, receivesFiles: true)

@@ -8,6 +8,7 @@ import ImageCore
 final class WorkerProcess {
     private let socket: Int32
     private let process: pid_t
+    var number: pid_t { process }
     private let limits: Limits
     /// Nothing can be asked of it any more.
     private(set) var isBroken = false
@@ -21,6 +22,7 @@ final class WorkerProcess {
         var variables = Limit.allCases.map { "\($0.variable)=\(limits[$0])" }
         if let seconds = limits.timeoutSeconds { variables.append("IMG_TIMEOUT=\(seconds)") }
         if let directory = getenv("TMPDIR") { variables.append("TMPDIR=\(String(cString: directory))") }
+        if let name = getenv("IMG_CPU") { variables.append("IMG_CPU=\(String(cString: name))") }
         if !isSandboxed { variables.append("IMG_NO_SANDBOX=1") }
         #if DEBUG
             if let intruder = getenv("IMG_INTRUDER") { variables.append("IMG_INTRUDER=\(String(cString: intruder))") }

@@ -1,3 +1,4 @@
+import CPlatformShims
 import FilterSupport
 import Glibc
 import ImageCore
@@ -48,6 +49,8 @@ final class BatchRun: Sendable {
     /// Before any other thread is started: signals are held back from them all.
     init(_ settings: BatchSettings, _ console: Console) throws(ImageError) {
         signals = StopSignals()
+        // Each thread would else come by an arena of its own, that keeps what it has had.
+        imgpipe_use_arenas(Int32(settings.slots))
         (self.settings, self.console) = (settings, console)
         pool = BufferPool(limits: settings.jobs.limits)
         writer = ResultWriter(isOrdered: settings.isOrdered)
@@ -59,7 +62,7 @@ final class BatchRun: Sendable {
                 throw .refusedOutput("\(Console.printable(path.bytes)): \(error)")
             }
             if journal!.damagedLines > 0 {
-                console.say("warning: \(journal!.damagedLines) lines cannot be read; their jobs are done again", subject: path.bytes)
+                console.say("warning: damaged lines: \(journal!.damagedLines); their jobs are done again", subject: path.bytes)
             }
         } else {
             journal = nil
@@ -81,11 +84,17 @@ final class BatchRun: Sendable {
         let input = try JobInput(settings, given, pool: pool)
         // Whoever waits for the next line cannot be told to stop.
         _ = try Thread { [self] in take(input, scheduler) }
-        _ = try Thread { [self] in halt(.signal(signals.wait())) }
+        _ = try Thread { [self] in
+            halt(.signal(signals.wait()))
+            // Asked twice.
+            let number = signals.wait()
+            runner.kill()
+            signals.end(by: number)
+        }
         let isHalted = state.wait { state -> Bool? in state.stop != nil ? true : state.inputEnded ? false : nil }
         if isHalted { _ = scheduler.abandon() } else { scheduler.close() }
         let isDone = waitForJobs(scheduler)
-        if isDone { runner.end() }
+        if isDone { runner.end() } else { runner.kill() }
         progress?.end()
         var status = state.withLock { $0.status }
         do throws(ImageError) {
@@ -127,10 +136,9 @@ final class BatchRun: Sendable {
                     let expiry = job.lifetime.map { Deadline.now + $0 * 1_000_000 }
                     guard scheduler.submit(Task(job: job), priority: job.priority, expiry: expiry) else { return }
                 case .fault(let error, let id, let file):
-                    if id == nil {
-                        console.report(error, subject: Array("\(settings.names == nil ? "line" : "name") \(number)".utf8))
-                        state.withLock { $0.status = $0.status ?? .usage }
-                    }
+                    // A name's fault says its number.
+                    console.report(error, subject: settings.names?.bytes ?? Array("line \(number)".utf8))
+                    state.withLock { $0.status = $0.status ?? .usage }
                     answer(JobResult(fault: error, id: id, number: number, input: file))
                 }
             }

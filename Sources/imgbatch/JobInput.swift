@@ -25,7 +25,11 @@ struct JobInput: @unchecked Sendable {
     init(_ settings: BatchSettings, _ given: GivenOptions, pool: BufferPool) throws(ImageError) {
         let reader = try JobReader(given, limits: settings.jobs.limits)
         if let names = settings.names {
-            source = .names(try NameList(names, pool: pool), reader.recipe)
+            do throws(ImageError) {
+                source = .names(try NameList(names, pool: pool), reader.recipe)
+            } catch .cannotOpen(let code) {
+                throw .cannotReach("\(Console.printable(names.bytes)): \(ImageError.cannotOpen(errno: code))")
+            }
             (bytes, byteCount) = (nil, nil)
         } else {
             if isatty(0) == 1 { throw .usage("jobs come on standard input, a line each; see imgbatch --help") }

@@ -37,6 +37,12 @@ void imgpipe_keep_on_signal(int place);
 /* memfd_create(2): a file in memory; -1 on failure. */
 int imgpipe_memory_file(void);
 
+/* From now on the process ends when the other side of `socket` closes it, whatever it does then. */
+void imgpipe_exit_on_hangup(int socket);
+
+/* mallopt(3): so many arenas at most for all threads; each keeps what it has had. */
+void imgpipe_use_arenas(int count);
+
 /* How many processors this process may run on: sched_getaffinity(2). */
 int imgpipe_processors(void);
 

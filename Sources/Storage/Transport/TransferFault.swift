@@ -38,7 +38,8 @@ struct TransferFault: Error {
         switch kind {
         case .ours(let error): error
         case .precondition, .cancelled: .transferFailed(message)
-        case .missing, .refused, .unreachable, .broken: .cannotReach(message)
+        case .missing, .refused: .cannotReach(message)
+        case .unreachable, .broken: .cannotReach(message, mayPass: true)
         }
     }
 
