@@ -1,4 +1,5 @@
 import FilterSupport
+import Glibc
 import ImageCodecs
 import ImageCore
 
@@ -57,10 +58,14 @@ enum WorkerMessage {
     private static let mostWarnings = 16
 
     /// Waits for one; nil where the other side has gone, or sends what is none: it may be in a stranger's hands.
+    /// The descriptor is a request's.
     static func receive(from socket: Int32) -> (message: WorkerMessage, descriptor: Int32?)? {
         guard case (var packet, let descriptors)? = Packet.receive(from: socket, mostBytes: mostBytes + 1024) else { return nil }
-        let descriptor = descriptors.first
-        switch packet.byte() {
+        let kind = packet.byte()
+        let descriptor = kind == 1 ? descriptors.first : nil
+        // Nobody has asked for more, and each would stay open.
+        for number in descriptors where number != descriptor { close(number) }
+        switch kind {
         case 1:
             guard let format = EncodedFormat(rawValue: String(decoding: packet.text(), as: UTF8.self)) else { return nil }
             let milliseconds = packet.wide()

@@ -61,6 +61,7 @@ final class WorkerProcess {
         var sink: (any ByteSink)?
         // What could not be written: the worker ends its picture before the next one is asked for.
         var refusal: ImageError?
+        var byteCount: UInt64 = 0
         while true {
             guard wait(until: end) else {
                 isBroken = true
@@ -71,7 +72,11 @@ final class WorkerProcess {
             do throws(ImageError) {
                 switch message {
                 case .size(let width, let height) where sink == nil && refusal == nil: sink = try open(width, height)
-                case .bytes(let bytes): if refusal == nil { try sink?.write(bytes.span.bytes) }
+                case .bytes(let bytes):
+                    // No picture of ours is larger: one that does not end is none.
+                    byteCount += UInt64(bytes.count)
+                    guard byteCount <= limits.metadata + min(limits.totalPixels, .max / 16) * 8 else { throw died() }
+                    if refusal == nil { try sink?.write(bytes.span.bytes) }
                 case .report(let report):
                     if let refusal { throw refusal }
                     guard let sink else { throw died() }
@@ -81,7 +86,7 @@ final class WorkerProcess {
                 }
             } catch {
                 switch message {
-                case .size, .bytes: refusal = error
+                case .size, .bytes: if isBroken { throw error } else { refusal = error }
                 default: throw error
                 }
             }
