@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""The recipes of examples/, each run as its page says, with machines that die: every picture there once, byte for byte as one imgbatch makes it.
+
+Everything is on the loopback: three sshd, Spark with two workers, SeaweedFS as the S3, Prometheus. `examples.py --bin bin NAME...` runs those parts."""
+import contextlib
+import glob
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from harness import ROOT, Results, take_tools
+
+EXAMPLES = os.path.join(ROOT, "examples")
+# Not the largest: there are many jobs, and few processors.
+WALLPAPERS = [path for path in sorted(glob.glob("/usr/share/backgrounds/mate/*/*.jpg") + glob.glob("/usr/share/backgrounds/mate/*/*.png"))
+              if os.path.getsize(path) < 600000]
+# What comes from PyPI is beside the Python that runs this.
+PYPI = os.path.dirname(sys.executable)
+# A bound on what waits, not a measure of speed: of the whole, so that nothing hangs.
+PATIENCE = 120
+
+
+def content(path):
+    """A file's bytes; None where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def text(path):
+    return (content(path) or b"").decode(errors="replace")
+
+
+def wait_for(what, condition, seconds=PATIENCE):
+    """What the condition gives, when that is something; an error when it never is."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(f"waited for {what}")
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def listens(port):
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def descendants(pid):
+    """A process and all that come from it, also those that made a session of their own."""
+    found = [pid]
+    for pid in found:
+        for path in glob.glob(f"/proc/{pid}/task/*/children"):
+            found += [int(word) for word in text(path).split()]
+    return found
+
+
+def kill(process):
+    """Kills a process with all that come from it, as a machine that loses its power does."""
+    for pid in descendants(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+class Services:
+    """Processes that run beside a test, and end with it."""
+
+    def __init__(self, folder):
+        self.folder, self.running = folder, []
+
+    def start(self, name, *words, **options):
+        with open(f"{self.folder}/{name}.log", "ab") as log:
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **options)
+        self.running.append(process)
+        return process
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.running):
+            kill(process)
+
+
+def run(*words, seconds=PATIENCE, **options):
+    """Status, output and messages; what takes longer is killed, with all that come from it."""
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options)
+    try:
+        output, messages = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        kill(process)
+        output, messages = process.communicate()
+        messages += b"(took too long)"
+    return process.returncode, output.decode(errors="replace"), messages.decode(errors="replace")
+
+
+# MARK: Jobs, and what must come of them
+
+def make_jobs(folder, count, prefix=None):
+    """Jobs with outputs under `prefix`, in four formats' worth of recipes, some of them for a file that is cut: lines, and what imgbatch makes of
+    them here: its outputs by name, its answers by id."""
+    prefix = prefix or f"{folder}/out"
+    broken = f"{folder}/cut.jpg"
+    with open(broken, "wb") as file:
+        file.write(content(WALLPAPERS[0])[:50000])
+    jobs, local = [], []
+    for i in range(count):
+        ending = ("jpg", "webp", "jpg", "png")[i % 4]
+        job = {"id": f"picture {i}", "in": WALLPAPERS[i % len(WALLPAPERS)], "resize": str(100 + i % 37), "strip": True}
+        if i % 50 == 49:
+            job["in"] = broken
+        jobs.append({**job, "out": f"{prefix}/{i % 7}/{i}, small.{ending}"})
+        local.append({**job, "out": f"{folder}/local/{i % 7}/{i}, small.{ending}"})
+    lines = "".join(json.dumps(job) + "\n" for job in local)
+    process = subprocess.run(["imgbatch"], input=lines.encode(), capture_output=True, check=False, timeout=PATIENCE)
+    answers = {answer["id"]: answer for answer in map(json.loads, process.stdout.splitlines())}
+    return jobs, files(f"{folder}/local"), answers
+
+
+def files(folder):
+    """All files under a folder: name from there, bytes."""
+    return {os.path.relpath(os.path.join(at, name), folder): content(os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names}
+
+
+def answers_of(paths):
+    return [json.loads(line) for path in paths for line in text(path).splitlines()]
+
+
+def check_answers(results, what, answers, expected):
+    """Each id answered once, as by the run here."""
+    results.check(len(answers) == len(expected) and {a["id"] for a in answers} == set(expected), f"{what}: every job is answered once: {len(answers)} of {len(expected)}")
+    parts = ("status", "bytes", "width", "height", "exit")
+    unlike = [a for a in answers if [a.get(part) for part in parts] != [expected.get(a["id"], {}).get(part) for part in parts]]
+    results.check(not unlike, f"{what}: answers as of one machine: {unlike[:3]}")
+
+
+def check_outputs(results, what, found, expected):
+    results.check(found.keys() == expected.keys(), f"{what}: every picture is there once, nothing else is: {sorted(found.keys() ^ expected.keys())[:5]}")
+    results.check(found == expected, f"{what}: byte for byte: {[name for name in expected if found.get(name) != expected[name]][:5]}")
+
+
+# MARK: GNU parallel over ssh
+
+def ssh_hosts(services, folder, count):
+    """Machines that are none: an sshd each, with a key and a configuration of its own. Processes, and what parallel is to call."""
+    os.makedirs("/run/sshd", exist_ok=True)  # where sshd confines itself; the system's own start of it makes this
+    for name in ("user", *(f"host{i}" for i in range(count))):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{folder}/{name}"], check=True)
+    shutil.copy(f"{folder}/user.pub", f"{folder}/authorized")
+    client = [f"IdentityFile {folder}/user\nIdentitiesOnly yes\nUserKnownHostsFile {folder}/known\nConnectTimeout 5\nBatchMode yes\n"]
+    hosts = []
+    with open(f"{folder}/known", "w", encoding="ascii") as known:
+        for i in range(count):
+            port, address = free_port(), f"127.0.0.{i + 1}"
+            with open(f"{folder}/sshd{i}", "w", encoding="ascii") as file:
+                file.write(f"ListenAddress {address}\nPort {port}\nHostKey {folder}/host{i}\nAuthorizedKeysFile {folder}/authorized\nPidFile none\nUsePAM no\n"
+                           "StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
+                           f"MaxStartups 100\nSetEnv PATH={os.environ['PATH']}\n")
+            hosts.append(services.start(f"sshd{i}", "/usr/sbin/sshd", "-D", "-e", "-f", f"{folder}/sshd{i}"))
+            known.write(f"[{address}]:{port} {text(f'{folder}/host{i}.pub')}")
+            client.append(f"Host machine{i}\nHostName {address}\nPort {port}\n")
+    with open(f"{folder}/client", "w", encoding="ascii") as file:
+        file.write("".join(client[1:] + ["Host *\n"] + client[:1]))
+    with open(f"{folder}/hosts", "w", encoding="ascii") as file:
+        file.write("".join(f"machine{i}\n" for i in range(count)))
+    for i in range(count):
+        wait_for(f"sshd {i}", lambda i=i: run("ssh", "-F", f"{folder}/client", f"machine{i}", "true")[0] == 0, 20)
+    return hosts, f"ssh -F {folder}/client"
+
+
+def parallel(results, folder):
+    """Three machines, of which one dies while it works; then again, when all is done; then for a list that has changed."""
+    jobs, local, expected = make_jobs(folder, 400)
+    with open(f"{folder}/jobs", "w", encoding="utf-8") as file:
+        file.write("".join(json.dumps(job) + "\n" for job in jobs))
+    with Services(folder) as services:
+        hosts, ssh = ssh_hosts(services, folder, 3)
+        words = [f"{EXAMPLES}/parallel/batch-over-ssh", f"{folder}/jobs", f"{folder}/hosts", f"{folder}/work"]
+        environment = {**os.environ, "PARALLEL_SSH": ssh, "BLOCK": "4k"}
+        batch = services.start("batch", *words, env=environment)
+        log = f"{folder}/work/log"
+        # It dies when it has done a shard, and is at another one.
+        wait_for("a shard of each machine", lambda: all(f"machine{i}" in text(log) for i in range(3)))
+        wait_for("imgbatch on the first machine", lambda: any("imgbatch" in text(f"/proc/{pid}/comm") for pid in descendants(hosts[0].pid)))
+        shards = len(text(log).splitlines()) - 1
+        kill(hosts[0])
+        wait_for("the end of the batch", lambda: batch.poll() is not None)
+        said = text(f"{folder}/batch.log")
+        results.check(batch.returncode == 0, f"parallel: status {batch.returncode} {said}")
+        answers = answers_of(glob.glob(f"{folder}/work/answers/*.jsonl"))
+        check_answers(results, "parallel", answers, expected)
+        check_outputs(results, "parallel", files(f"{folder}/out"), local)
+        lines = [line.split("\t") for line in text(log).splitlines()[1:]]
+        done = {line[0]: line[1] for line in lines if line[6] == "0"}
+        results.check(shards < len(done) and {"machine1", "machine2"} <= set(done.values()), f"parallel: machines took over: {shards} of {len(done)} shards")
+        print(f"parallel: machine0 died after {shards} of {len(done)} shards; {len(answers)} answers; {said.strip().splitlines()[-1] if said else ''}")
+
+        before = {name: os.stat(f"{folder}/out/{name}").st_mtime_ns for name in local}
+        status, output, said = run(*words, env=environment)
+        results.check(status == 0 and f"{len(jobs)} answers" in output, f"parallel, again: {status} {output} {said}")
+        results.check(before == {name: os.stat(f"{folder}/out/{name}").st_mtime_ns for name in local}, "parallel, again: nothing is done twice")
+        with open(f"{folder}/jobs", "a", encoding="utf-8") as file:
+            file.write(json.dumps(jobs[0]) + "\n")
+        status, _, said = run(*words, env=environment)
+        results.check(status == 64, f"parallel: a folder of other jobs is refused: {status} {said}")
+
+
+PARTS = {"parallel": parallel}
+
+
+def main():
+    if "--help" not in sys.argv:
+        names = [word for word in sys.argv[1:] if word in PARTS] or list(PARTS)
+        sys.argv = [word for word in sys.argv if word not in PARTS]
+    take_tools(__doc__)
+    os.environ["PATH"] += f"{os.pathsep}/usr/sbin"
+    # Whatever happens: an end, with what was started ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    results = Results()
+    for name in names:
+        folder = tempfile.mkdtemp(prefix=f"imgpipe-{name}-")
+        start = time.monotonic()
+        try:
+            PARTS[name](results, folder)
+        except (TimeoutError, subprocess.SubprocessError) as error:
+            results.check(False, f"{name}: {error}")
+            for path in glob.glob(f"{folder}/*.log"):
+                print(f"{os.path.basename(path)}: {text(path)[-1000:]}")
+        finally:
+            if os.environ.get("KEEP"):
+                print(f"kept: {folder}")
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+        print(f"{name}: {time.monotonic() - start:.0f} s")
+    results.end()
+
+
+if __name__ == "__main__":
+    main()
