@@ -224,7 +224,89 @@ def parallel(results, folder):
         results.check(status == 64, f"parallel: a folder of other jobs is refused: {status} {said}")
 
 
-PARTS = {"parallel": parallel}
+# MARK: Spark, with SeaweedFS as the S3
+
+def s3_store(services, folder):
+    """SeaweedFS, with a user of its own: the AWS_* for it, and a client."""
+    import boto3
+
+    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+    key, secret = "imgpipe", "not a secret"
+    with open(f"{folder}/s3.json", "w", encoding="ascii") as file:
+        json.dump({"identities": [{"name": "test", "credentials": [{"accessKey": key, "secretKey": secret}], "actions": ["Admin", "Read", "Write", "List"]}]}, file)
+    os.makedirs(f"{folder}/weed")
+    words = [f"-{name}.port={port}" for name, port in ports.items()] + [f"-{name}.port.grpc={free_port()}" for name in ports]
+    services.start("weed", f"{PYPI}/weed", "server", f"-dir={folder}/weed", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.config={folder}/s3.json",
+                   "-master.volumeSizeLimitMB=64", "-volume.max=20", *words, cwd=folder)
+    settings = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}"}
+    client = boto3.client("s3", aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1", endpoint_url=settings["AWS_ENDPOINT_URL"])
+
+    def is_ready():
+        with contextlib.suppress(Exception):
+            client.create_bucket(Bucket="pictures")
+            client.put_object(Bucket="pictures", Key="first", Body=b"first")
+            return True
+        return False
+    wait_for("SeaweedFS", is_ready, 60)
+    return settings, client
+
+
+def objects(client, prefix):
+    """Everything under a prefix: name from there, bytes."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket="pictures", Prefix=prefix)
+    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    return {key.removeprefix(prefix): client.get_object(Bucket="pictures", Key=key)["Body"].read() for key in keys}
+
+
+def spark_cluster(services, folder, count):
+    """A master, and workers of one core each: the workers' processes, the master's address."""
+    environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m", "PYSPARK_PYTHON": sys.executable}
+    port, pages = free_port(), free_port()
+    services.start("master", f"{PYPI}/spark-class", "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port",
+                   str(pages), env=environment, cwd=folder)
+    wait_for("Spark's master", lambda: listens(port), 60)
+    workers = [services.start(f"worker{i}", f"{PYPI}/spark-class", "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--cores", "1", "--memory", "1g",
+                              "--work-dir", f"{folder}/work{i}", "--webui-port", "0", f"spark://127.0.0.1:{port}", env=environment, cwd=folder) for i in range(count)]
+    for i in range(count):
+        wait_for(f"Spark's worker {i}", lambda i=i: "registered with master" in text(f"{folder}/worker{i}.log"), 60)
+    return workers, f"spark://127.0.0.1:{port}", environment
+
+
+def spark(results, folder):
+    """Two workers, of which one dies while it works; pictures come from the S3 and go there."""
+    with Services(folder) as services:
+        settings, client = s3_store(services, folder)
+        jobs, local, expected = make_jobs(folder, 200, "s3://pictures/out")
+        for job in jobs:
+            key = f"in/{os.path.basename(job['in'])}"
+            job["in"], source = f"s3://pictures/{key}", job["in"]
+            client.upload_file(source, "pictures", key)
+        with open(f"{folder}/jobs", "w", encoding="utf-8") as file:
+            file.write("".join(json.dumps(job) + "\n" for job in jobs))
+        workers, master, environment = spark_cluster(services, folder, 2)
+        submit = [f"{PYPI}/spark-submit", "--master", master, "--conf", "spark.executor.memory=512m", "--conf", "spark.ui.enabled=false", "--driver-memory", "512m"]
+        app = services.start("app", *submit, f"{EXAMPLES}/spark/batch.py", f"{folder}/jobs", f"{folder}/answers", "--shards", "20", "--retries", "3",
+                             env={**environment, **settings}, cwd=folder)
+        wait_for("pictures by both workers", lambda: app.poll() is not None or sum(is_at_work(worker) for worker in workers) == 2
+                 and len(client.list_objects_v2(Bucket="pictures", Prefix="out/").get("Contents", [])) > 20)
+        parts = len(glob.glob(f"{folder}/answers/**/part-*", recursive=True))
+        kill(workers[0])
+        wait_for("the end of Spark's application", lambda: app.poll() is not None)
+        said = text(f"{folder}/app.log")
+        results.check(app.returncode == 0, f"spark: status {app.returncode} {said[-1500:]}")
+        results.check("Lost executor" in said, "spark: a worker was lost while it worked")
+        answers = answers_of(glob.glob(f"{folder}/answers/part-*"))
+        check_answers(results, "spark", answers, expected)
+        check_outputs(results, "spark", objects(client, "out/"), local)
+        results.check(os.path.exists(f"{folder}/answers/_SUCCESS"), "spark: says that it has succeeded")
+        print(f"spark: a worker died after {parts} of 20 tasks; {len(answers)} answers, {len(local)} pictures")
+
+
+def is_at_work(worker):
+    return any("imgbatch" in text(f"/proc/{pid}/comm") for pid in descendants(worker.pid))
+
+
+PARTS = {"parallel": parallel, "spark": spark}
 
 
 def main():
