@@ -306,7 +306,130 @@ def is_at_work(worker):
     return any("imgbatch" in text(f"/proc/{pid}/comm") for pid in descendants(worker.pid))
 
 
-PARTS = {"parallel": parallel, "spark": spark}
+# MARK: Slurm, Kubernetes
+
+def slurm(results, folder):
+    """The body of the array with what Slurm would set; a task is killed, and put into the queue again."""
+    status, output, _ = run("shellcheck", f"{EXAMPLES}/slurm/array.sbatch", f"{EXAMPLES}/parallel/batch-over-ssh")
+    results.check(status == 0, f"slurm: shellcheck: {output}")
+    jobs, local, expected = make_jobs(folder, 240)
+    os.makedirs(f"{folder}/shards")
+    for i in range(4):
+        with open(f"{folder}/shards/{i:05}.jobs", "w", encoding="utf-8") as file:
+            file.write("".join(json.dumps(job) + "\n" for job in jobs[60 * i:60 * (i + 1)]))
+    environment = {**os.environ, "SHARDS": f"{folder}/shards", "OPTIONS": "--quality 80", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_CPUS_PER_TASK": "1"}
+    sbatch = ["sh", f"{EXAMPLES}/slurm/array.sbatch"]
+    with Services(folder) as services:
+        first = services.start("task1", *sbatch, env={**environment, "SLURM_ARRAY_TASK_ID": "1"})
+        journal = f"{folder}/shards/journal/00002"
+        # In its second shard, when there is something in the journal.
+        wait_for("a journal", lambda: first.poll() is not None or content(journal))
+        kill(first)
+        noted = len((content(journal) or b"").splitlines())
+        for task in ("1", "2"):
+            status, _, said = run(*sbatch, env={**environment, "SLURM_ARRAY_TASK_ID": task})
+            results.check(status == 0, f"slurm: task {task}: {status} {said}")
+    answers = answers_of(glob.glob(f"{folder}/shards/answers/*.jsonl"))
+    skipped = [a for a in answers if a["status"] == "skipped"]
+    print(f"slurm: killed with {noted} of a shard noted; {len(skipped)} skipped, {len(answers)} answers")
+    results.check(0 < noted <= len(skipped) + 1, f"slurm: what the journal has is not done again: {noted} {len(skipped)}")
+    for answer in skipped:
+        answer.update({part: expected[answer["id"]].get(part) for part in ("status", "bytes", "width", "height", "exit")})
+    check_answers(results, "slurm", answers, expected)
+    check_outputs(results, "slurm", files(f"{folder}/out"), local)
+
+
+def kubernetes(results, folder):
+    """The manifest against Kubernetes' own schema, where what it does not know is an error; and its script, with an S3, for two indexes, twice."""
+    import kubernetes_validate
+    import yaml
+
+    with open(f"{EXAMPLES}/kubernetes/job.yaml", encoding="utf-8") as file:
+        job = yaml.safe_load(file)
+    for version in ("1.33", "1.37"):
+        try:
+            kubernetes_validate.validate(job, version, strict=True)
+            results.check(True, "")
+        except kubernetes_validate.ValidationError as error:
+            results.check(False, f"kubernetes {version}: {error}")
+    broken = json.loads(json.dumps(job))
+    broken["spec"]["completion"] = broken["spec"].pop("completions")
+    with contextlib.suppress(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, "1.37", strict=True)
+        results.check(False, "kubernetes: the check sees a wrong name")
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    # /tmp is a volume of the pod's own: here it is a folder.
+    script = container["args"][0].replace("/tmp/", f"{folder}/scratch/")
+    os.makedirs(f"{folder}/scratch")
+    jobs, local, expected = make_jobs(folder, 40)
+    with Services(folder) as services:
+        settings, client = s3_store(services, folder)
+        for i in range(2):
+            client.put_object(Bucket="pictures", Key=f"shards/{i:05}.jobs", Body="".join(json.dumps(job) + "\n" for job in jobs[20 * i:20 * (i + 1)]).encode())
+        environment = {**os.environ, **settings, **{each["name"]: each["value"] for each in container["env"]}, "LISTS": "s3://pictures"}
+        for index in ("0", "1", "0"):
+            status, _, said = run(*container["command"], script, env={**environment, "JOB_COMPLETION_INDEX": index})
+            results.check(status == 0, f"kubernetes: index {index}: {status} {said}")
+        answers = [json.loads(line) for body in objects(client, "answers/").values() for line in body.splitlines()]
+    check_answers(results, "kubernetes", answers, expected)
+    check_outputs(results, "kubernetes", files(f"{folder}/out"), local)
+
+
+# MARK: Prometheus
+
+def grafana(results, folder):
+    """Every expression of the dashboard is one, of metrics that are; an exposition is clean; Prometheus reads it from a run."""
+    jobs, _, _ = make_jobs(folder, 40)
+    lines = [json.dumps(job) + "\n" for job in jobs]
+    exposition = f"{folder}/run.prom"
+    subprocess.run(["imgbatch", "--metrics-file", exposition, "--cache-mb", "8"], input="".join(lines).encode(), stdout=subprocess.DEVNULL, check=True, timeout=PATIENCE)
+    with open(exposition, "rb") as file:
+        lint = subprocess.run(["promtool", "check", "metrics"], stdin=file, capture_output=True, check=False, timeout=PATIENCE)
+    results.check(lint.returncode == 0 and not lint.stdout + lint.stderr, f"promtool check metrics: {lint.returncode} {lint.stdout + lint.stderr}")
+    there = set(re.findall(r"^(\w+)[{ ]", text(exposition), re.MULTILINE))
+
+    with open(f"{EXAMPLES}/grafana/imgpipe.json", encoding="utf-8") as file:
+        dashboard = json.load(file)
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    shown = {name for expression in expressions for name in re.findall(r"\bimgpipe_\w+", expression)}
+    results.check(dashboard["schemaVersion"] >= 39 and shown <= there, f"grafana: metrics that are: {sorted(shown - there)}")
+    families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in shown}
+    missing = {re.sub(r"_(bucket|sum|count)$", "", name) for name in there} - families
+    results.check(missing <= {"imgpipe_cache_evictions_total"}, f"grafana: every metric is shown: {sorted(missing)}")
+    # Grafana puts in what begins with a dollar.
+    rules = [{"record": f"shown:{i}", "expr": expression.replace("$__rate_interval", "1m").replace("$instance", ".*")} for i, expression in enumerate(expressions)]
+    with open(f"{folder}/rules.yml", "w", encoding="utf-8") as file:
+        json.dump({"groups": [{"name": "shown", "rules": rules}]}, file)  # JSON is YAML too
+    status, output, said = run("promtool", "check", "rules", f"{folder}/rules.yml")
+    results.check(status == 0 and f"{len(rules)} rules found" in output + said, f"promtool check rules: {status} {output} {said}")
+    places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
+    overlap = [(a, b) for i, a in enumerate(places) for b in places[:i] if a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]]
+    results.check(not overlap, f"grafana: no panel is over another one: {overlap}")
+
+    port, served = free_port(), free_port()
+    with open(f"{folder}/prometheus.yml", "w", encoding="utf-8") as file:
+        json.dump({"global": {"scrape_interval": "1s"}, "rule_files": [f"{folder}/rules.yml"],
+                   "scrape_configs": [{"job_name": "imgpipe", "static_configs": [{"targets": [f"127.0.0.1:{served}"]}]}]}, file)
+    os.mkfifo(f"{folder}/fifo")
+    with Services(folder) as services:
+        services.start("imgbatch", "sh", "-c", f"exec imgbatch -j 1 --metrics-listen 127.0.0.1:{served} < {shlex.quote(folder)}/fifo")
+        with open(f"{folder}/fifo", "w", encoding="utf-8") as fifo:
+            services.start("prometheus", "prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{port}")
+            feed = iter(lines)
+
+            def counted():
+                with contextlib.suppress(StopIteration):
+                    fifo.write(next(feed))
+                    fifo.flush()
+                _, output, _ = run("curl", "-fsS", "--max-time", "5", "--data-urlencode", 'query=sum(imgpipe_jobs_total{status="done"})', f"http://127.0.0.1:{port}/api/v1/query")
+                found = json.loads(output)["data"]["result"] if output else []
+                return float(found[0]["value"][1]) if found else 0
+            count = wait_for("jobs that Prometheus sees", counted, 60)
+            print(f"grafana: {len(rules)} expressions of {len(families)} metrics; Prometheus saw {count:.0f} jobs while they ran")
+            results.check(count > 0, "prometheus: sees jobs of a run")
+
+
+PARTS = {"parallel": parallel, "spark": spark, "slurm": slurm, "kubernetes": kubernetes, "grafana": grafana}
 
 
 def main():
