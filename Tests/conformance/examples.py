@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 from harness import ROOT, Results, take_tools
 
@@ -429,7 +430,37 @@ def grafana(results, folder):
             results.check(count > 0, "prometheus: sees jobs of a run")
 
 
-PARTS = {"parallel": parallel, "spark": spark, "slurm": slurm, "kubernetes": kubernetes, "grafana": grafana}
+# MARK: Flame graphs
+
+FLAME_BIN = os.path.join(ROOT, ".build-flame", "release")
+
+
+def flamegraph(results, folder):
+    """Stacks that were made up are folded as they must be; a batch is drawn, where perf may count."""
+    names = [("a & b", 3), ("c", 1)]
+    stacks = "".join(f"imgbatch 7 1.0: {count} cycles:u: \n\t 1 {name} (/lib/x.so)\n\t 2 main (/bin/imgbatch)\n\n" for name, count in names)
+    drawn = subprocess.run([sys.executable, f"{ROOT}/scripts/flamegraph.py"], input=stacks.encode(), capture_output=True, check=False, timeout=PATIENCE)
+    titles = [node.text for node in xml.etree.ElementTree.fromstring(drawn.stdout or b"<none/>").iter("{http://www.w3.org/2000/svg}title")]
+    wanted = ["imgbatch (process): 100.00 %", "main (imgbatch): 100.00 %", "a & b (x.so): 75.00 %", "c (x.so): 25.00 %"]
+    results.check(titles == wanted, f"flamegraph: made up stacks: {titles} {drawn.stderr}")
+    nothing = subprocess.run([sys.executable, f"{ROOT}/scripts/flamegraph.py"], input=b"", capture_output=True, check=False, timeout=PATIENCE)
+    results.check(nothing.returncode == 1 and nothing.stderr.count(b"\n") == 1, f"flamegraph: of nothing: {nothing}")
+    if run("perf", "record", "--quiet", "--output", f"{folder}/probe", "true")[0]:
+        print("SKIPPED: perf may not count here")
+        results.skipped += 1
+        return
+    # The build of make flamegraph where it is there; else the tools that are tested, with fewer names.
+    has_symbols = os.access(f"{FLAME_BIN}/imgbatch", os.X_OK)
+    place = FLAME_BIN if has_symbols else os.path.dirname(shutil.which("imgbatch"))
+    status, output, said = run(f"{ROOT}/scripts/flamegraph", f"{folder}/flames.svg", env={**os.environ, "BIN": place, "ROUNDS": "1"})
+    shown = [node.text for node in xml.etree.ElementTree.fromstring(content(f"{folder}/flames.svg") or b"<none/>").iter("{http://www.w3.org/2000/svg}title")]
+    results.check(status == 0 and any("libjpeg" in title for title in shown), f"flamegraph: status {status} {output} {said}, {len(shown)} boxes")
+    if has_symbols:
+        results.check(any("Resizer" in title or "resampl" in title.lower() for title in shown), f"flamegraph: names of ours: {shown[:10]}")
+    print(f"flamegraph: {len(shown)} boxes, {'with' if has_symbols else 'without'} symbols; {output.strip()}")
+
+
+PARTS = {"parallel": parallel, "spark": spark, "slurm": slurm, "kubernetes": kubernetes, "grafana": grafana, "flamegraph": flamegraph}
 
 
 def main():
