@@ -4,6 +4,7 @@
 # make check-all  the same, and the tests that take minutes
 # make fuzz       libFuzzer over what reads strangers' bytes, SECONDS=60 for each target
 # make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds, ONLY='one process' some cases
+# make flamegraph where a batch spends its time, as flamegraph.svg (docs/profiling.md)
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean
 
@@ -72,6 +73,15 @@ bench:
 	.build-bench/bin/pip install --quiet pyvips pyvips-binary Pillow cykooz.resizer
 	/usr/bin/python3 Benchmarks/bench.py --out .build-bench --python .build-bench/bin/python3 $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)')
 
+# With frame pointers and symbols, which the tools of bin/ have not.
+FLAME_BUILD := --configuration release --scratch-path .build-flame --static-swift-stdlib -Xlinker --as-needed -Xswiftc -use-ld=lld \
+    --no-omit-frame-pointers -Xswiftc -gline-tables-only
+
+flamegraph:
+	scripts/install-packages build profile
+	$(SWIFT) build $(FLAME_BUILD) --product imgbatch
+	scripts/flamegraph flamegraph.svg
+
 install: bin
 	mkdir -p $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(TOOLS:%=bin/%) $(DESTDIR)$(PREFIX)/bin/
@@ -81,6 +91,6 @@ install: bin
 	done
 
 clean:
-	rm -rf .build .build-static .build-zlib bin
+	rm -rf .build .build-static .build-zlib .build-flame bin flamegraph.svg
 
-.PHONY: all bin demo check check-all fuzz bench install clean
+.PHONY: all bin demo check check-all fuzz bench flamegraph install clean
