@@ -34,7 +34,7 @@ def content(path):
     try:
         with open(path, "rb") as file:
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second is of /proc
         return None
 
 
