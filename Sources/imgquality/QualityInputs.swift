@@ -1,4 +1,3 @@
-import CPlatformShims
 import FilterSupport
 import Glibc
 import ImageCodecs

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import Results, find_corpus, take_tools
+from harness import Results, content, find_corpus, take_tools
 
 LONG = bool(os.environ.get("LONG"))
 WALLPAPERS = sorted(glob.glob("/usr/share/backgrounds/mate/*/*.jpg") + glob.glob("/usr/share/backgrounds/mate/*/*.png"))
@@ -54,15 +54,6 @@ RECIPES = [
     ("salvaged", {"salvage": True, "resize": "64"}, {"decode": ["--salvage"], "resize": ["64"]}, "jpg"),
     ("a floor", {"resize": "200>", "min_ssim": 0.95}, {"resize": ["200>"], "encode": ["--min-ssim", "0.95"]}, "jpg"),
 ]
-
-
-def content(path):
-    """A file's bytes; None where there is none."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except (FileNotFoundError, ProcessLookupError):  # the second is of /proc
-        return None
 
 
 def same_as_filters(results, corpus, folder):

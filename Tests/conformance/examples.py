@@ -17,7 +17,7 @@ import tempfile
 import time
 import xml.etree.ElementTree
 
-from harness import ROOT, Results, take_tools
+from harness import ROOT, Results, content, take_tools
 
 EXAMPLES = os.path.join(ROOT, "examples")
 # Not the largest: there are many jobs, and few processors.
@@ -27,15 +27,6 @@ WALLPAPERS = [path for path in sorted(glob.glob("/usr/share/backgrounds/mate/*/*
 PYPI = os.path.dirname(sys.executable)
 # A bound on what waits, not a measure of speed: of the whole, so that nothing hangs.
 PATIENCE = 120
-
-
-def content(path):
-    """A file's bytes; None where there is none."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except (FileNotFoundError, ProcessLookupError):  # the second is of /proc
-        return None
 
 
 def text(path):

@@ -48,6 +48,15 @@ def take_tools(description):
     os.environ["PATH"] = os.path.abspath(parser.parse_args().bin) + os.pathsep + os.environ["PATH"]
 
 
+def content(path):
+    """A file's bytes; None where there is none, or of a process that has ended."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def shell(script, *arguments, **options):
     """What a script for plain sh puts out; $1 and so on are the arguments. Its messages go where ours go. Ends where it fails."""
     process = subprocess.run(["sh", "-c", script, "sh", *arguments], stdout=subprocess.PIPE, check=False, **options)
