@@ -216,6 +216,16 @@ static void count_scans(j_common_ptr jpeg) {
     if ((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec >= self->deadline) fail(self, IMGPIPE_TIME);
 }
 
+static void create(imgpipe_jpeg_decoder *self) {
+    jpeg_create_decompress(&self->jpeg);
+    self->jpeg.src = &self->source;
+    self->jpeg.progress = &self->progress;
+    jpeg_set_marker_processor(&self->jpeg, JPEG_APP0 + 1, read_marker);
+    jpeg_set_marker_processor(&self->jpeg, JPEG_APP0 + 2, read_marker);
+    jpeg_set_marker_processor(&self->jpeg, JPEG_APP0 + 13, read_marker);
+    jpeg_set_marker_processor(&self->jpeg, JPEG_COM, read_marker);
+}
+
 imgpipe_jpeg_decoder *imgpipe_jpeg_decoder_new(void) {
     imgpipe_jpeg_decoder *self = calloc(1, sizeof *self);
     if (!self) return NULL;
@@ -229,19 +239,13 @@ imgpipe_jpeg_decoder *imgpipe_jpeg_decoder_new(void) {
         free(self);
         return NULL;
     }
-    jpeg_create_decompress(&self->jpeg);
+    create(self);
     self->source.init_source = start_source;
     self->source.fill_input_buffer = fill_source;
     self->source.skip_input_data = skip_source;
     self->source.resync_to_restart = jpeg_resync_to_restart;
     self->source.term_source = start_source;
     self->progress.progress_monitor = count_scans;
-    self->jpeg.src = &self->source;
-    self->jpeg.progress = &self->progress;
-    jpeg_set_marker_processor(&self->jpeg, JPEG_APP0 + 1, read_marker);
-    jpeg_set_marker_processor(&self->jpeg, JPEG_APP0 + 2, read_marker);
-    jpeg_set_marker_processor(&self->jpeg, JPEG_APP0 + 13, read_marker);
-    jpeg_set_marker_processor(&self->jpeg, JPEG_COM, read_marker);
     return self;
 }
 
@@ -303,7 +307,9 @@ imgpipe_code imgpipe_jpeg_read_header(
     self->rows = NULL;
     GUARD(self);
     struct jpeg_decompress_struct *jpeg = &self->jpeg;
-    jpeg_abort_decompress(jpeg);
+    /* Not aborted and used again: libjpeg keeps tables, and a picture that lacks its own would be decoded with those of the one before. */
+    jpeg_destroy_decompress(jpeg);
+    create(self);
     jpeg_read_header(jpeg, TRUE);
 
     memset(header, 0, sizeof *header);

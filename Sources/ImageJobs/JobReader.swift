@@ -52,7 +52,7 @@ public struct JobReader {
         let output = try JSONMember.text(root, "out").map { FilePath($0) }
         if output?.bytes.isEmpty ?? false { throw .usage("out is empty") }
         let priority = try JSONMember.integer(root, "priority", in: 0...7) ?? 7
-        let lifetime = try JSONMember.integer(root, "ttl_ms", in: 0...Int64(1) << 53)
+        let lifetime = try JSONMember.integer(root, "ttl_ms", in: 0...mostLifetime)
         var members: [(name: String, value: GivenOptions.Member)] = []
         for (name, value) in JSONMember.all(of: root) where !["id", "in", "out", "priority", "ttl_ms"].contains(name) {
             members += try JSONMember.options(name, value)
@@ -62,9 +62,16 @@ public struct JobReader {
             lifetime: lifetime.map { UInt64($0) })
     }
 
+    /// 278 years: its nanoseconds are a number still.
+    private var mostLifetime: Int64 { Int64(1) << 43 }
+
+    /// What a worker process is told of a picture fits into one packet.
+    private static let mostWordBytes = 16 << 10
+
     private mutating func recipe(_ members: [(name: String, value: GivenOptions.Member)]) throws(ImageError) -> Recipe {
         let given = try given.adding(members, allowed: Recipe.declarations)
         let words = given.words(of: Recipe.declarations)
+        guard words.reduce(0, { $0 + $1.utf8.count + 1 }) <= Self.mostWordBytes else { throw .usage("options of more than \(Self.mostWordBytes) bytes") }
         if let known = recent.first(where: { $0.words == words }) { return known.recipe }
         let recipe = try Recipe(given, limits: limits)
         recent.insert((words, recipe), at: 0)

@@ -1,5 +1,6 @@
 import FilterSupport
 import ImageCore
+import Storage
 
 /// What became of a job.
 public struct JobResult: Sendable {
@@ -27,12 +28,20 @@ public struct JobResult: Sendable {
     public var isRetried = false
 
     public init(_ job: Job, _ status: Status) {
-        (self.job, number, priority, input, output, self.status) = (job.id, job.number, job.priority, job.input, job.output, status)
+        (self.job, number, priority, self.status) = (job.id, job.number, job.priority, status)
+        (input, output) = (Self.shown(job.input), job.output.map(Self.shown))
     }
 
     /// Of a line that is no job.
     public init(fault: ImageError, id: Job.Identifier?, number: Int, input: FilePath?) {
-        (job, self.number, priority, self.input, output, status, error) = (id, number, 7, input, nil, .failed, fault)
+        (job, self.number, priority, self.input, output, status, error) = (id, number, 7, input.map(Self.shown), nil, .failed, fault)
+    }
+
+    /// A name without secrets; of one that is none of a place, nothing behind "://".
+    private static func shown(_ path: FilePath) -> FilePath {
+        if let location = try? Location(path.bytes) { return FilePath(location.shown) }
+        let text = String(decoding: path.bytes, as: UTF8.self)
+        return text.firstRange(of: "://").map { FilePath(String(text[..<$0.upperBound]) + "***") } ?? path
     }
 
     /// A line of JSON, with its end. Bytes of names that are no UTF-8 are replaced (U+FFFD).

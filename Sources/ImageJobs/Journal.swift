@@ -152,7 +152,10 @@ public final class Journal: Sendable {
         var lines = LineReader(source)
         while let line = try lines.next() {
             // The last one was cut off; it is written over.
-            guard line.isEnded else { break }
+            guard line.isEnded else {
+                if keys.isEmpty && !(line.bytes.starts(with: Array("done ".utf8)) || Array("done ".utf8).starts(with: line.bytes)) { throw .damaged("is not a journal") }
+                break
+            }
             wholeBytes = source.positionBytes
             if let key = key(line.bytes) { keys.insert(key) } else { damaged += 1 }
         }

@@ -42,12 +42,13 @@ public final class Metrics: Sendable {
                 return
             }
             state.jobs[result.status, default: Array(repeating: 0, count: 8)][result.priority] += 1
-            state.buffers.leases += result.report.buffers.leases
-            state.buffers.allocations += result.report.buffers.allocations
+            state.buffers.leases &+= result.report.buffers.leases
+            state.buffers.allocations &+= result.report.buffers.allocations
             guard result.status == .done else { return }
             state.inputBytes += result.inputBytes
-            state.outputBytes += UInt64(result.report.byteCount)
-            state.pixels += result.report.pixels
+            // Numbers of a worker, which may be in a stranger's hands: they wrap, and trap nowhere.
+            state.outputBytes &+= UInt64(max(0, result.report.byteCount))
+            state.pixels &+= result.report.pixels
             let durations = result.report.durations
             let stages = [result.readNanoseconds, durations.decode, durations.resize, durations.encode, result.writeNanoseconds]
             for (i, nanoseconds) in stages.enumerated() { state.stages[i].add(nanoseconds: nanoseconds) }

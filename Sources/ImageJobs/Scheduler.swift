@@ -183,7 +183,7 @@ public final class Scheduler<Work: Sendable>: Sendable {
     private func startThreadIfNeeded() {
         let isNeeded = monitor.withLock { state in
             let load = state.load
-            guard state.queue.count > 0, state.idle == 0, load.threads < mostThreads, state.claims < slotCount || load.threads == 0
+            guard state.queue.count > state.idle, load.threads < mostThreads, state.claims < slotCount || load.threads == 0
             else { return false }
             state.load.threads += 1
             state.starting += 1
@@ -215,6 +215,8 @@ public final class Scheduler<Work: Sendable>: Sendable {
     private func work(isCaller: Bool = false) {
         monitor.withLock { $0.starting -= 1 }
         while case .job(let entry) = next(waits: !isCaller) {
+            // Another may have come while this thread was the only one without work.
+            startThreadIfNeeded()
             let turn = Turn(entry, self)
             perform(turn)
             turn.end()

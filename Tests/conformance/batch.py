@@ -159,6 +159,37 @@ def answers_and_their_order(results, folder, small):
     results.check('imgpipe_cache_requests_total{result="miss"} 1\n' in metrics and 'imgpipe_jobs_total{status="done",priority="7"} 50\n' in metrics, metrics)
 
 
+def what_a_picture_leaves(results, folder, small):
+    """Nothing for the next one; and what no job may do to the run."""
+    # Two pictures of other tables, and one that has none of its own (DQT, marker ffdb, is renamed to a segment that nobody reads).
+    whole = content(small[0])
+    bare = whole.replace(b"\xff\xdb", b"\xff\xee")
+    with open(f"{folder}/bare.jpg", "wb") as file:
+        file.write(bare)
+    for isolation in ("never", "always"):
+        jobs = [{"id": 1, "in": small[3], "out": f"{folder}/l/1.png"}, {"id": 2, "in": f"{folder}/bare.jpg", "out": f"{folder}/l/2.png"}]
+        ends = {a["id"]: a.get("exit") for a in batch(jobs, "-j", "1", "--isolate", isolation)[0]}
+        results.check(ends == {1: None, 2: 65}, f"a picture without tables is not decoded with another's, {isolation}: {ends}")
+    status = subprocess.run(["sh", "-c", 'imgdecode "$1" "$2" | imgencode -o "$3/l/%n.png"', "sh", small[3], f"{folder}/bare.jpg", folder], capture_output=True, check=False).returncode
+    results.check(status == 65, f"nor by the filters: {status}")
+
+    job = {"id": 1, "in": small[0], "out": f"{folder}/l/3.jpg"}
+    answers, status, said = batch([job, {**job, "id": 2, "ttl_ms": 2 ** 63 - 1}, {**job, "id": 3, "ttl_ms": 2 ** 43}], "-j", "1")
+    ends = {a["id"]: a.get("exit") for a in answers}
+    results.check(status == 64 and ends == {1: None, 2: 64, 3: None}, f"the longest lifetime: {ends} {said}")
+    secret = "https://user:hunter2@127.0.0.1:1/x.jpg?X-Amz-Signature=hunter3"
+    bad = [{"id": 1, "in": secret, "out": "a.jpg", "resize": "huge"}, {"id": 2, "in": secret, "out": "a.jpg", "ttl_ms": 0}, {"id": 3, "in": secret},
+           {"id": 4, "in": secret, "out": "s3:///x.jpg"}, {"id": 5, "in": small[0], "out": secret, "ttl_ms": 0}, {"id": 6, "in": "ftp://a:hunter2@b/c", "out": "a.jpg", "ttl_ms": 0}]
+    answers, _, said = batch(bad)
+    results.check(len(answers) == 6 and "hunter" not in json.dumps(answers) + said, f"no secret is told: {answers} {said}")
+    answers, _, _ = batch([{**job, "keep": ["icc"] * 17000}], "--isolate", "always")
+    results.check(answers[0].get("exit") == 64, f"options that are too long are refused: {answers}")
+    with open(f"{folder}/token", "wb") as file:
+        file.write(b"my only token")
+    status = batch([job], "--journal", f"{folder}/token")[1]
+    results.check(status == 73 and content(f"{folder}/token") == b"my only token", f"a file without a line feed is no journal: {status}")
+
+
 def kills_and_a_journal(results, folder, small):
     """kill -9 at random moments, and again with the journal: every output, as an undisturbed run makes it."""
     random.seed(8)
@@ -323,6 +354,7 @@ def main():
     try:
         small = small_pictures(f"{folder}/small")
         answers_and_their_order(results, folder, small)
+        what_a_picture_leaves(results, folder, small)
         kills_and_a_journal(results, folder, small)
         what_goes_wrong(results, folder, small)
         memory_and_a_long_run(results, folder, small)
