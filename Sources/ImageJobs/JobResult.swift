@@ -37,9 +37,9 @@ public struct JobResult: Sendable {
         (job, self.number, priority, self.input, output, status, error) = (id, number, 7, input.map(Self.shown), nil, .failed, fault)
     }
 
-    /// A name without secrets; of one that is none of a place, nothing behind "://".
+    /// A name without secrets; of a scheme that is none of ours, nothing behind "://".
     private static func shown(_ path: FilePath) -> FilePath {
-        if let location = try? Location(path.bytes) { return FilePath(location.shown) }
+        if let location = try? Location(path.bytes), location.isRemote { return FilePath(location.shown) }
         let text = String(decoding: path.bytes, as: UTF8.self)
         return text.firstRange(of: "://").map { FilePath(String(text[..<$0.upperBound]) + "***") } ?? path
     }
