@@ -17,9 +17,10 @@ import tempfile
 from harness import Results, shell, take_tools
 
 FEW, MANY = 10, 1000
-# Calls for each picture, measured with libjpeg-turbo 2.1, libpng 1.6, libwebp 1.2, and how many of them are large.
+# Calls for each picture, measured with libjpeg-turbo 2.1, libpng 1.6, libwebp 1.2, and how many of them are large. Nine of a JPEG's are
+# those of a decompressor of its own: one that is used again keeps the tables of the picture before.
 MEASURED = {
-    "decode JPEG": (29, 0), "decode PNG": (58, 0), "decode WebP": (29, 0), "resize planes": (34, 0), "resize RGB": (25, 0),
+    "decode JPEG": (38, 0), "decode PNG": (58, 0), "decode WebP": (29, 0), "resize planes": (34, 0), "resize RGB": (25, 0),
     "encode JPEG": (48, 1), "encode PNG": (90, 4),
 }
 
