@@ -108,7 +108,7 @@ def check_store(results, client, environment, folder):
 def check_http(results, folder):
     """A server that breaks off, is slow or asks for patience: what is its fault is not taken for the picture's."""
     server = faultyserver.FaultyServer()
-    wanted = {"good": 65, "missing": 66, "always503": 66, "stall": 74, "short": 74, "reset": 74, "twice503": 65}
+    wanted = {"good": 65, "missing": 66, "always503": 66, "stall": 74, "short": 74, "reset": 66, "twice503": 65}
     jobs = [{"id": name, "in": f"{server.url}/{name}?X-Amz-Signature=hunter2", "out": f"{folder}/http/{name}.jpg"} for name in wanted]
     answers, status, said, _ = batch(jobs, "-j", "2", environment={"IMG_STORAGE_TIMEOUT": "1"})
     ends = {name: answer.get("exit") for name, answer in answers.items()}
