@@ -70,5 +70,11 @@ ssize_t imgpipe_receive(int socket, void *bytes, size_t size, int *descriptors, 
         for (int i = 0; i < *descriptor_count; i++) close(descriptors[i]);
         *descriptor_count = -1;
     }
+    if (message.msg_flags & MSG_TRUNC) {
+        for (int i = 0; i < *descriptor_count; i++) close(descriptors[i]);
+        *descriptor_count = 0;
+        errno = EMSGSIZE;
+        return -1;
+    }
     return received;
 }

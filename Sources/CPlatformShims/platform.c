@@ -22,6 +22,18 @@ int imgpipe_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int imgpipe_duplicate(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, 3); }
 
+int imgpipe_reopen_for_reading(int descriptor) {
+    char path[32];
+    int number;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    number = open(path, O_RDONLY | O_CLOEXEC);
+    if (number >= 0) return number;
+    number = imgpipe_duplicate(descriptor);
+    if (number >= 0) lseek(number, 0, SEEK_SET);
+    return number;
+}
+
 void imgpipe_grow_pipe(int descriptor, int bytes) {
     int now = fcntl(descriptor, F_GETPIPE_SZ);
     if (now >= 0 && now < bytes) fcntl(descriptor, F_SETPIPE_SZ, bytes);
@@ -45,7 +57,8 @@ int imgpipe_format_number(char *text, size_t size, int digits, double number) {
     return snprintf(text, size, "%.*g", digits, number);
 }
 
-#define PLACES 64
+/* More than there are pictures worked on at once (imgbatch -j); pages never written to take no memory. */
+#define PLACES 320
 static char temporaries[PLACES][PATH_MAX];
 /* 0 free, 1 being written, 2 to be removed */
 static atomic_int states[PLACES];

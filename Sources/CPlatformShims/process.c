@@ -15,7 +15,7 @@ int imgpipe_sync_file_system(int descriptor) {
     return syncfs(descriptor);
 }
 
-int imgpipe_spawn_self(char *const arguments[], char *const environment[], int socket) {
+int imgpipe_spawn_self(char *const arguments[], char *const environment[], int socket, int is_silent) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
@@ -37,6 +37,7 @@ int imgpipe_spawn_self(char *const arguments[], char *const environment[], int s
         posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
         code = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
         if (code == 0) code = posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+        if (code == 0 && is_silent) code = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
         if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, socket, 3);
         if (code == 0) code = posix_spawn_file_actions_addclosefrom_np(&actions, 4);
         if (code == 0) code = posix_spawn(&process, "/proc/self/exe", &actions, &attributes, arguments, environment);

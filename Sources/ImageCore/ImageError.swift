@@ -42,10 +42,12 @@ public enum ImageError: Error, Equatable, Sendable {
     /// A temporary file could not be made or filled.
     case temporaryFile(errno: Int32)
     case outOfMemory
+    /// The system gives no further thread.
+    case noThread(errno: Int32)
     /// A picture took longer than it may.
     case outOfTime(seconds: Double)
-    /// The output may not take this name: it is taken, or leaves its directory.
-    case refusedOutput(String)
+    /// The output may not take this name: it is taken, or leaves its directory; or a server has refused it.
+    case refusedOutput(String, mayPass: Bool = false)
     /// A quality floor or a size that no encoding reaches.
     case notReached(String)
     /// The filter before this one has failed this picture, and has told the user.
@@ -55,7 +57,7 @@ public enum ImageError: Error, Equatable, Sendable {
 
     public var status: ExitStatus {
         switch self {
-        case .truncated, .damaged, .unsupported, .overLimit, .outOfMemory, .outOfTime: .data
+        case .truncated, .damaged, .unsupported, .overLimit, .outOfMemory, .noThread, .outOfTime: .data
         case .usage: .usage
         case .notReached: .answerIsNo
         case .cannotOpen, .cannotReach: .cannotOpenInput
@@ -71,9 +73,9 @@ extension ImageError {
     /// Whether the same may well succeed a while later: what the system or a server has refused, not what a picture is.
     package var mayPass: Bool {
         switch self {
-        case .readFailed, .writeFailed, .temporaryFile, .transferFailed, .internalError, .outOfMemory: true
+        case .readFailed, .writeFailed, .temporaryFile, .transferFailed, .internalError, .outOfMemory, .noThread: true
         case .cannotOpen(let code), .cannotCreate(let code): [EMFILE, ENFILE, ENOSPC, EDQUOT, EAGAIN, EIO, ESTALE, ETIMEDOUT, ENOMEM].contains(code)
-        case .cannotReach(_, let mayPass): mayPass
+        case .cannotReach(_, let mayPass), .refusedOutput(_, let mayPass): mayPass
         default: false
         }
     }
@@ -85,7 +87,7 @@ extension ImageError: CustomStringConvertible {
         switch self {
         case .truncated(let byte): "truncated at byte \(byte)"
         case .damaged(let fault, .some(let byte)): "\(fault) at byte \(byte)"
-        case .damaged(let fault, nil), .unsupported(let fault), .usage(let fault), .refusedOutput(let fault), .notReached(let fault), .cannotReach(let fault, _),
+        case .damaged(let fault, nil), .unsupported(let fault), .usage(let fault), .refusedOutput(let fault, _), .notReached(let fault), .cannotReach(let fault, _),
             .transferFailed(let fault):
             fault
         case .overLimit(let limit, let value, let maximum):
@@ -96,6 +98,7 @@ extension ImageError: CustomStringConvertible {
         case .writeFailed(let code): "write failed: \(systemMessage(code))"
         case .temporaryFile(let code): "temporary file: \(systemMessage(code))"
         case .outOfMemory: "out of memory"
+        case .noThread(let code): "cannot start a thread: \(systemMessage(code))"
         case .outOfTime(let seconds): "not done in \(seconds == seconds.rounded() && seconds < 1e9 ? "\(Int(seconds))" : "\(seconds)") seconds (--timeout)"
         case .upstream(let failure): failure.message
         case .internalError(let fault): "internal error: \(fault)"

@@ -5,7 +5,7 @@ public final class Thread {
     private let thread: pthread_t
     private var isJoined = false
 
-    /// Starts at once.
+    /// Starts at once. Throws `noThread`.
     public init(_ body: @escaping @Sendable () -> Void) throws(ImageError) {
         var thread = pthread_t()
         let box = Unmanaged.passRetained(Body(body))
@@ -15,7 +15,7 @@ public final class Thread {
         }, box.toOpaque())
         guard code == 0 else {
             box.release()
-            throw .outOfMemory
+            throw .noThread(errno: code)
         }
         self.thread = thread
     }

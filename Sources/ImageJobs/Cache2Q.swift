@@ -45,8 +45,20 @@ public final class Cache2Q<Key: Hashable & Sendable, Value: Sendable>: Sendable 
     public func value<E: Error>(
         for key: Key, make: () throws(E) -> (Value, byteCount: Int)
     ) throws(E) -> Value {
+        // Without a deadline there is a value.
+        try value(for: key, latest: nil, make: make)!
+    }
+
+    /// The same; nil where another is still making the value at `latest`, in nanoseconds of CLOCK_MONOTONIC. A `make` of its own is not kept
+    /// to that time.
+    public func value<E: Error>(
+        for key: Key, latest: UInt64?, make: () throws(E) -> (Value, byteCount: Int)
+    ) throws(E) -> Value? {
         var joined: Int?
-        switch monitor.wait({ $0.answer(for: key, joined: &joined) }) {
+        switch monitor.wait(deadline: latest, { $0.answer(for: key, joined: &joined) }) {
+        case nil:
+            monitor.withLock { $0.leave(joined!) }
+            return nil
         case .value(let value): return value
         case .make(let flight):
             let made: (Value, byteCount: Int)
@@ -173,6 +185,19 @@ extension Cache2Q {
                 if flights[index].waiters == 0 { free(index) }
                 return .value(value)
             case .free: preconditionFailure("a flight has ended with somebody waiting for it")
+            }
+        }
+
+        /// For a waiter that waits no longer.
+        mutating func leave(_ index: Int) {
+            flights[index].waiters -= 1
+            guard flights[index].waiters == 0 else { return }
+            switch flights[index].stage {
+            case .making, .free: break
+            case .made: free(index)
+            case .failed:
+                if !flights[index].isStale { flightIndices[flights[index].key] = nil }
+                free(index)
             }
         }
 

@@ -26,6 +26,8 @@ public struct Job: Sendable {
     }
 
     public let id: Identifier
+    /// The identifier is its place in a list, and says nothing about what it is.
+    public let isPlace: Bool
     /// Its place in the input, from 1.
     public let number: Int
     public let input: FilePath
@@ -36,13 +38,13 @@ public struct Job: Sendable {
     /// Milliseconds from when it is taken in; nil: it never expires.
     public let lifetime: UInt64?
 
-    public init(id: Identifier, number: Int, input: FilePath, output: FilePath?, recipe: Recipe, priority: Int = 7, lifetime: UInt64? = nil) {
+    public init(id: Identifier, isPlace: Bool = false, number: Int, input: FilePath, output: FilePath?, recipe: Recipe, priority: Int = 7, lifetime: UInt64? = nil) {
         (self.id, self.number, self.input, self.output, self.recipe) = (id, number, input, output, recipe)
-        (self.priority, self.lifetime) = (priority, lifetime)
+        (self.isPlace, self.priority, self.lifetime) = (isPlace, priority, lifetime)
     }
 
-    /// What tells it from others in a journal: it changes with the identifier, the names and the recipe, and with nothing else.
-    package func key(output: [UInt8]) -> JobKey { JobKey([Array(id.text.utf8), input.bytes, output] + recipe.words.map { Array($0.utf8) }) }
+    /// What tells it from others in a journal: it changes with the identifier that it was given, the names and the recipe, and with nothing else.
+    package func key(output: [UInt8]) -> JobKey { JobKey([isPlace ? [] : Array(id.text.utf8), input.bytes, output] + recipe.words.map { Array($0.utf8) }) }
 }
 
 /// The first half of SHA-256: 128 bits, so that no two of 10^12 jobs are likely to share theirs.

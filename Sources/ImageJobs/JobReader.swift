@@ -39,7 +39,7 @@ public struct JobReader {
         var (id, input): (Job.Identifier?, FilePath?)
         do throws(ImageError) {
             id = try identifier(root)
-            input = try JSONMember.text(root, "in").map { FilePath($0) }
+            input = try name(root, "in")
             return .job(try job(root, id, input, number))
         } catch {
             return .fault(error, id: id, input: input)
@@ -49,7 +49,7 @@ public struct JobReader {
     private mutating func job(_ root: UnsafeMutablePointer<json_t>, _ id: Job.Identifier?, _ input: FilePath?, _ number: Int) throws(ImageError) -> Job {
         guard let id else { throw .usage("no job: it has no id") }
         guard let input, !input.bytes.isEmpty else { throw .usage("no job: it has no in") }
-        let output = try JSONMember.text(root, "out").map { FilePath($0) }
+        let output = try name(root, "out")
         if output?.bytes.isEmpty ?? false { throw .usage("out is empty") }
         let priority = try JSONMember.integer(root, "priority", in: 0...7) ?? 7
         let lifetime = try JSONMember.integer(root, "ttl_ms", in: 0...mostLifetime)
@@ -67,6 +67,9 @@ public struct JobReader {
 
     /// What a worker process is told of a picture fits into one packet.
     private static let mostWordBytes = 16 << 10
+    /// What waits is bounded in jobs; by these it is in bytes.
+    private static let mostIdentifierBytes = 1 << 10
+    private static let mostNameBytes = 8 << 10
 
     private mutating func recipe(_ members: [(name: String, value: GivenOptions.Member)]) throws(ImageError) -> Recipe {
         let given = try given.adding(members, allowed: Recipe.declarations)
@@ -82,10 +85,19 @@ public struct JobReader {
     private func identifier(_ root: UnsafeMutablePointer<json_t>) throws(ImageError) -> Job.Identifier? {
         guard let value = json_object_get(root, "id") else { return nil }
         switch value.pointee.type {
-        case JSON_STRING: return .text(JSONMember.string(value))
+        case JSON_STRING:
+            let text = JSONMember.string(value)
+            guard text.utf8.count <= Self.mostIdentifierBytes else { throw .usage("no job: its id has more than \(Self.mostIdentifierBytes) bytes") }
+            return .text(text)
         case JSON_INTEGER: return .number(json_integer_value(value))
         default: throw .usage("id is no string and no whole number")
         }
+    }
+
+    private func name(_ root: UnsafeMutablePointer<json_t>, _ member: String) throws(ImageError) -> FilePath? {
+        guard let text = try JSONMember.text(root, member) else { return nil }
+        guard text.utf8.count <= Self.mostNameBytes else { throw .usage("\(member) has more than \(Self.mostNameBytes) bytes") }
+        return FilePath(text)
     }
 
     /// jansson's message, with where.

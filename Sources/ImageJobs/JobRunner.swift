@@ -1,3 +1,4 @@
+import CPlatformShims
 import FilterSupport
 import Glibc
 import ImageCodecs
@@ -38,7 +39,8 @@ public final class JobRunner: Sendable {
     private let slots: [JobSlot]
     /// For what is read and written outside of slots.
     private let pool: BufferPool
-    private let taken = Mutex<Set<JobKey>>([])
+    /// Which job has taken an output's name by the template.
+    private let taken = Mutex<[JobKey: Int]>([:])
 
     /// `storage`: where inputs and outputs are.
     public init(_ settings: JobSettings, storage: Storage, slots: Int) {
@@ -51,10 +53,14 @@ public final class JobRunner: Sendable {
     public func kill() { for slot in slots { slot.kill() } }
 
     /// Ends the processes of its workers, when nobody has a job any more.
-    public func end() { for slot in slots { slot.end() } }
+    public func end() {
+        // All at once: one that does not listen keeps the others waiting no longer than itself.
+        for slot in slots { slot.hangUp() }
+        for slot in slots { slot.end() }
+    }
 
-    /// What becomes of a job. `isRetry`: it has been tried before, and its output's name is its own.
-    public func result(of job: Job, isRetry: Bool, on turn: Scheduler<some Sendable>.Turn) -> JobResult {
+    /// What becomes of a job.
+    public func result(of job: Job, on turn: Scheduler<some Sendable>.Turn) -> JobResult {
         var result = JobResult(job, .done)
         let (start, expiry) = (Deadline.now, turn.entry.expiry)
         if let expiry, start >= expiry {
@@ -62,7 +68,7 @@ public final class JobRunner: Sendable {
             return result
         }
         do throws(ImageError) {
-            try run(job, expiry, isRetry: isRetry, turn, &result)
+            try run(job, expiry, turn, &result)
         } catch {
             // Whatever stopped it, nobody wants it any more.
             let isOver = expiry.map { Deadline.now >= $0 } ?? false
@@ -75,7 +81,7 @@ public final class JobRunner: Sendable {
     }
 
     private func run(
-        _ job: Job, _ expiry: UInt64?, isRetry: Bool, _ turn: Scheduler<some Sendable>.Turn, _ result: inout JobResult
+        _ job: Job, _ expiry: UInt64?, _ turn: Scheduler<some Sendable>.Turn, _ result: inout JobResult
     ) throws(ImageError) {
         guard !job.input.isStandardStream, !(job.output?.isStandardStream ?? false) else { throw .usage("- is no name of a file here") }
         if job.output == nil && settings.template == nil { throw .usage("no job: it has no out, and --output is not given") }
@@ -100,7 +106,7 @@ public final class JobRunner: Sendable {
             if let template = settings.template, job.output == nil {
                 output = try Location(template.path(name: input.name, number: job.number, width: width, height: height).bytes)
             }
-            return try create(output!, isRetry: isRetry, isTemplate: job.output == nil)
+            return try create(output!, for: job)
         }
         if format == nil, let template = settings.template {
             format = try job.recipe.format(ofName: template.path(name: input.name, number: job.number, width: 1, height: 1))
@@ -117,7 +123,7 @@ public final class JobRunner: Sendable {
         let done: (report: Pipeline.Report, sink: any ByteSink)
         do throws(ImageError) {
             if let cache = settings.cache, let key = ResultCache.Key(input, file.file, descriptor, job.recipe, format!) {
-                done = try cache.result(key, work, to: make)
+                done = try cache.result(key, latest: expiry, work, to: make)
             } else {
                 done = try work(make)
             }
@@ -165,13 +171,21 @@ public final class JobRunner: Sendable {
         return modified > after
     }
 
-    private func create(_ location: Location, isRetry: Bool, isTemplate: Bool) throws(ImageError) -> any ByteSink {
+    private func create(_ location: Location, for job: Job) throws(ImageError) -> any ByteSink {
         do throws(ImageError) {
             if let directory = location.directory { try directory.makeDirectories() }
             // Whoever names outputs one by one may mean what he says.
-            if isTemplate, !isRetry, !taken.withLock({ $0.insert(JobKey([location.place])).inserted }) {
-                throw ImageError.refusedOutput("a picture before it was written there")
+            if job.output == nil {
+                let key = JobKey([location.place])
+                let owner = taken.withLock { taken -> Int in
+                    taken[key] = taken[key] ?? job.number
+                    return taken[key]!
+                }
+                if owner != job.number { throw ImageError.refusedOutput("a picture before it was written there") }
             }
+            // To open a pipe is to wait for its reader: a slot is not held for that.
+            let reader = try PipeReader(of: location)
+            defer { reader?.close() }
             return try storage.sink(for: location, mayReplace: settings.mayReplace, pool: pool)
         } catch {
             throw Self.naming(location, error)
@@ -181,7 +195,7 @@ public final class JobRunner: Sendable {
     /// The message is about a job; what is wrong here is its output.
     private static func naming(_ location: Location, _ error: ImageError) -> ImageError {
         switch error {
-        case .cannotCreate, .refusedOutput: .refusedOutput("\(Console.printable(location.shown)): \(error)")
+        case .cannotCreate, .refusedOutput: .refusedOutput("\(Console.printable(location.shown)): \(error)", mayPass: error.mayPass)
         default: error
         }
     }
@@ -202,4 +216,19 @@ extension Location {
 
     /// The same for all names of one place, as far as they can be known.
     fileprivate var place: [UInt8] { if case .file(let path) = self { OutputPlace(path)?.text ?? path.bytes } else { bytes } }
+}
+
+/// Holds a named pipe open, so that its reader is not told of an end before anything was written.
+private struct PipeReader {
+    private let number: Int32
+
+    /// Nil for what is no pipe. Throws where nobody reads it.
+    init?(of location: Location) throws(ImageError) {
+        var status = stat()
+        guard case .file(let path) = location, path.withCString({ stat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFIFO else { return nil }
+        number = path.withCString { imgpipe_open($0, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0) }
+        if number < 0 { throw errno == ENXIO ? .refusedOutput("a pipe that nobody reads") : .cannotCreate(errno: errno) }
+    }
+
+    func close() { Glibc.close(number) }
 }

@@ -18,6 +18,9 @@ final class JobSlot: @unchecked Sendable {
         if number > 0 { Glibc.kill(number, SIGKILL) }
     }
 
+    /// Its process may end, and is waited for by `end`.
+    func hangUp() { process?.hangUp() }
+
     func end() { (pipeline, process) = (nil, nil) }
 
     /// As `Pipeline.run`, here or in a process.

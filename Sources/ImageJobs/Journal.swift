@@ -17,6 +17,8 @@ public final class Journal: Sendable {
         var groupCount = 0
         /// An open directory of each file system that outputs of the group are on.
         var directories: [UInt64: Int32] = [:]
+        /// One could not be opened: everything is made to be on its disk.
+        var needsAll = false
         var isClosed = false
         var isEnded = false
         var failure: ImageError?
@@ -73,7 +75,7 @@ public final class Journal: Sendable {
         let isFull = monitor.withLock { (state) -> Bool in
             if let device, let directory, state.directories[device] == nil {
                 let number = directory.withCString { imgpipe_open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
-                if number >= 0 { state.directories[device] = number }
+                if number >= 0 { state.directories[device] = number } else { state.needsAll = true }
             }
             state.group += line
             state.groupCount += 1
@@ -98,11 +100,12 @@ public final class Journal: Sendable {
         while !isClosed {
             let until = Deadline.now + Self.nanoseconds
             _ = monitor.wait(deadline: until) { state in state.isClosed || state.groupCount >= Self.mostLines ? true : nil }
-            let group = monitor.withLock { state -> (bytes: [UInt8], directories: [Int32]) in
+            let group = monitor.withLock { state -> (bytes: [UInt8], directories: [Int32], needsAll: Bool) in
                 isClosed = state.isClosed
-                defer { (state.group, state.groupCount, state.directories) = ([], 0, [:]) }
-                return (state.group, Array(state.directories.values))
+                defer { (state.group, state.groupCount, state.directories, state.needsAll) = ([], 0, [:], false) }
+                return (state.group, Array(state.directories.values), state.needsAll)
             }
+            if group.needsAll { sync() }
             let failure = write(group.bytes, after: group.directories)
             if let failure { monitor.update { $0.failure = failure } }
             isClosed = isClosed || failure != nil

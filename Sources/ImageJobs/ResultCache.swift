@@ -45,19 +45,22 @@ public final class ResultCache: Sendable {
 
     public var statistics: Statistics { values.statistics }
 
-    /// What `work` gives, or has given before, in the sink that `open` makes for its size.
+    /// What `work` gives, or has given before, in the sink that `open` makes for its size. Throws `outOfTime` where another is still at it at
+    /// `latest`, in nanoseconds of CLOCK_MONOTONIC.
     func result(
-        _ key: Key,
+        _ key: Key, latest: UInt64?,
         _ work: ((UInt32, UInt32) throws(ImageError) -> any ByteSink) throws(ImageError) -> (report: Pipeline.Report, sink: any ByteSink),
         to open: (UInt32, UInt32) throws(ImageError) -> any ByteSink
     ) throws(ImageError) -> (report: Pipeline.Report, sink: any ByteSink) {
-        let value = try values.value(for: key) { () throws(ImageError) -> (Value, byteCount: Int) in
+        let start = Deadline.now
+        let value = try values.value(for: key, latest: latest) { () throws(ImageError) -> (Value, byteCount: Int) in
             let memory = MemorySink()
             let report = try work { _, _ throws(ImageError) in memory }.report
             try memory.commit()
             let bytes = memory.file ?? []
             return (Value(bytes: bytes, report: report), bytes.count)
         }
+        guard let value else { throw .outOfTime(seconds: Double(Deadline.now - start) / 1e9) }
         let sink = try open(value.report.width, value.report.height)
         let bytes = value.bytes
         try sink.write(bytes.span.bytes)

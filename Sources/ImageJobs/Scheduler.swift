@@ -13,7 +13,7 @@ public struct SchedulerLoad: Sendable {
 ///
 /// `slots` pictures are worked on at once, each in a slot whose number stands for buffers and codecs of its own. There are more threads than
 /// that where some wait for files or servers: one is started when a job waits, no thread is free and a slot is; and one that has had nothing
-/// to do for a while ends. So a slow store does not leave a processor idle, and a fast one starts no thread for nothing. What is read ahead is
+/// to do for a while ends, but for the first. Where the system gives no more threads, those that there are do the work. So a slow store does not leave a processor idle, and a fast one starts no thread for nothing. What is read ahead is
 /// bounded: a job is begun while fewer than twice as many as there are slots have or will soon want one.
 public final class Scheduler<Work: Sendable>: Sendable {
     public typealias Entry = JobQueue<Work>.Entry
@@ -34,6 +34,13 @@ public final class Scheduler<Work: Sendable>: Sendable {
         var starting = 0
 
         var claims: Int { load.usedSlots + approaching + starting }
+
+        /// A thread is about to be started.
+        mutating func begin() {
+            load.threads += 1
+            load.mostThreads = max(load.mostThreads, load.threads)
+            starting += 1
+        }
     }
 
     /// A job's way through the scheduler, as it tells of it. For the thread that does the job.
@@ -86,13 +93,17 @@ public final class Scheduler<Work: Sendable>: Sendable {
     private let perform: @Sendable (Turn) -> Void
 
     /// `limit`: jobs that wait. `mostThreads`: at least `slots`. `perform`: does one, on a thread of the scheduler; expired ones too.
+    ///
+    /// Starts the first thread, which lives until the scheduler is closed and done. Throws `noThread`.
     public init(
         slots: Int, mostThreads: Int, limit: Int, ageing: UInt64 = 10_000_000_000, idleNanoseconds: UInt64 = 1_000_000_000,
         perform: @escaping @Sendable (Turn) -> Void
-    ) {
+    ) throws(ImageError) {
         precondition(slots > 0 && mostThreads >= slots && limit > 0)
         monitor = Monitor(State(queue: JobQueue(ageing: ageing), freeSlots: Array((0..<slots).reversed())))
         (self.limit, slotCount, self.mostThreads, self.idleNanoseconds, self.perform) = (limit, slots, mostThreads, idleNanoseconds, perform)
+        monitor.withLock { $0.begin() }
+        _ = try Thread { self.work(isFirst: true) }
     }
 
     public var load: SchedulerLoad {
@@ -151,11 +162,10 @@ public final class Scheduler<Work: Sendable>: Sendable {
         }
     }
 
-    /// Until all that was taken in is done and no thread is left; after `close` or `abandon`.
-    public func waitUntilDone() {
-        // The last threads may have ended while a job waited for its time.
-        startThreadIfNeeded()
-        _ = monitor.wait { state in state.isClosed && state.unfinished == 0 && state.load.threads == 0 ? true : nil }
+    /// Until all that was taken in is done and no thread is left; after `close` or `abandon`. False where `deadline` (CLOCK_MONOTONIC) comes first.
+    @discardableResult
+    public func waitUntilDone(deadline: UInt64? = nil) -> Bool {
+        monitor.wait(deadline: deadline) { state in state.isClosed && state.unfinished == 0 && state.load.threads == 0 ? true : nil } ?? false
     }
 
     // MARK: Threads
@@ -182,27 +192,19 @@ public final class Scheduler<Work: Sendable>: Sendable {
 
     private func startThreadIfNeeded() {
         let isNeeded = monitor.withLock { state in
-            let load = state.load
-            guard state.queue.count > state.idle, load.threads < mostThreads, state.claims < slotCount || load.threads == 0
-            else { return false }
-            state.load.threads += 1
-            state.starting += 1
-            state.load.mostThreads = max(load.mostThreads, load.threads + 1)
+            guard state.queue.count > state.idle + state.starting, state.load.threads < mostThreads, state.claims < slotCount else { return false }
+            state.begin()
             return true
         }
         guard isNeeded else { return }
         do throws(ImageError) {
             _ = try Thread { self.work() }
         } catch {
-            // Those that there are do the work; the very first is needed.
-            let threads = monitor.update { state in
-                if state.load.threads > 1 {
-                    state.load.threads -= 1
-                    state.starting -= 1
-                }
-                return state.load.threads
+            // Those that there are do the work.
+            monitor.update { state in
+                state.load.threads -= 1
+                state.starting -= 1
             }
-            if threads == 1 { work(isCaller: true) }
         }
     }
 
@@ -211,10 +213,9 @@ public final class Scheduler<Work: Sendable>: Sendable {
         case end
     }
 
-    /// `isCaller`: no thread could be had, and the caller of `submit` does what waits.
-    private func work(isCaller: Bool = false) {
+    private func work(isFirst: Bool = false) {
         monitor.withLock { $0.starting -= 1 }
-        while case .job(let entry) = next(waits: !isCaller) {
+        while case .job(let entry) = next(mayEnd: !isFirst) {
             // Another may have come while this thread was the only one without work.
             startThreadIfNeeded()
             let turn = Turn(entry, self)
@@ -223,13 +224,13 @@ public final class Scheduler<Work: Sendable>: Sendable {
         }
     }
 
-    private func next(waits: Bool) -> Next {
+    private func next(mayEnd: Bool) -> Next {
         var isIdle = false
         while true {
             let now = Deadline.now
             // Not longer than until the next delayed job may begin.
             let until = monitor.withLock { state in
-                let (end, next) = (now + (waits ? idleNanoseconds : 0), state.queue.nextDelayed ?? .max)
+                let (end, next) = (now + idleNanoseconds, state.queue.nextDelayed ?? .max)
                 return next > now ? min(next, end) : end
             }
             let next = monitor.wait(deadline: until, waking: .all) { state -> Next? in
@@ -250,9 +251,10 @@ public final class Scheduler<Work: Sendable>: Sendable {
                 return nil
             }
             if let next { return next }
+            guard mayEnd else { continue }
             let ends = monitor.update { state -> Bool in
-                // While a job is on its way to be done once more, somebody has to be there; nor may the last go while one waits.
-                guard state.queue.count == 0, !(state.isClosed && state.unfinished > 0 && state.load.threads == 1) else { return false }
+                // While a job is on its way to be done once more, somebody has to be there.
+                guard state.queue.count == 0 else { return false }
                 state.idle -= 1
                 state.load.threads -= 1
                 return true

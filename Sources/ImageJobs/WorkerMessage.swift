@@ -57,7 +57,7 @@ enum WorkerMessage {
     private static let mostTextBytes = 2048
     private static let mostWarnings = 16
 
-    /// Waits for one; nil where the other side has gone, or sends what is none: it may be in a stranger's hands.
+    /// Waits for one; nil where the other side has gone, or sends what is not exactly one: it may be in a stranger's hands.
     /// The descriptor is a request's.
     static func receive(from socket: Int32) -> (message: WorkerMessage, descriptor: Int32?)? {
         guard case (var packet, let descriptors)? = Packet.receive(from: socket, mostBytes: mostBytes + 1024) else { return nil }
@@ -65,14 +65,22 @@ enum WorkerMessage {
         let descriptor = kind == 1 ? descriptors.first : nil
         // Nobody has asked for more, and each would stay open.
         for number in descriptors where number != descriptor { close(number) }
+        guard let message = WorkerMessage(kind, &packet), packet.isReadWhole else {
+            if let descriptor { close(descriptor) }
+            return nil
+        }
+        return (message, descriptor)
+    }
+
+    private init?(_ kind: UInt8, _ packet: inout Packet) {
         switch kind {
         case 1:
             guard let format = EncodedFormat(rawValue: String(decoding: packet.text(), as: UTF8.self)) else { return nil }
             let milliseconds = packet.wide()
             let words = packet.text().split(separator: 0, omittingEmptySubsequences: true).map { String(decoding: $0, as: UTF8.self) }
-            return (.request(words: words, format: format, milliseconds: milliseconds), descriptor)
-        case 2: return (.size(width: UInt32(bitPattern: packet.number()), height: UInt32(bitPattern: packet.number())), descriptor)
-        case 3: return (.bytes(packet.text()), descriptor)
+            self = .request(words: words, format: format, milliseconds: milliseconds)
+        case 2: self = .size(width: UInt32(bitPattern: packet.number()), height: UInt32(bitPattern: packet.number()))
+        case 3: self = .bytes(packet.text())
         case 4:
             var report = Pipeline.Report()
             report.byteCount = Int(clamping: packet.wide())
@@ -83,10 +91,10 @@ enum WorkerMessage {
             let found = packet.text()
             report.found = found.isEmpty ? nil : String(decoding: found, as: UTF8.self)
             for _ in 0..<packet.byte() { report.warnings.append(String(decoding: packet.text(), as: UTF8.self)) }
-            return (.report(report), descriptor)
+            self = .report(report)
         case 5:
             let status = UInt32(bitPattern: packet.number())
-            return (.failure(.upstream(StreamFailure(status: status, name: [], message: String(decoding: packet.text(), as: UTF8.self)))), descriptor)
+            self = .failure(.upstream(StreamFailure(status: status, name: [], message: String(decoding: packet.text(), as: UTF8.self))))
         default: return nil
         }
     }

@@ -6,7 +6,7 @@ import ImageCore
 
 /// A process that works on pictures, one at a time, in a sandbox: what a damaged picture does to it, it does to nobody else. For one thread.
 final class WorkerProcess {
-    private let socket: Int32
+    private var socket: Int32
     private let process: pid_t
     var number: pid_t { process }
     private let limits: Limits
@@ -18,17 +18,21 @@ final class WorkerProcess {
         self.limits = limits
         var sockets: [Int32] = [-1, -1]
         guard imgpipe_socket_pair(&sockets) == 0 else { throw .internalError("no worker process: \(String(cString: strerror(errno)))") }
-        // No secret of ours is in its environment.
+        // No secret of ours is in its environment; and what a picture makes it write is for no terminal.
         var variables = Limit.allCases.map { "\($0.variable)=\(limits[$0])" }
         if let seconds = limits.timeoutSeconds { variables.append("IMG_TIMEOUT=\(seconds)") }
         if let directory = getenv("TMPDIR") { variables.append("TMPDIR=\(String(cString: directory))") }
         if let name = getenv("IMG_CPU") { variables.append("IMG_CPU=\(String(cString: name))") }
         if !isSandboxed { variables.append("IMG_NO_SANDBOX=1") }
+        var isSilent = isSandboxed
         #if DEBUG
-            if let intruder = getenv("IMG_INTRUDER") { variables.append("IMG_INTRUDER=\(String(cString: intruder))") }
+            if let intruder = getenv("IMG_INTRUDER") {
+                variables.append("IMG_INTRUDER=\(String(cString: intruder))")
+                isSilent = false
+            }
         #endif
         process = Self.withCStrings(["imgbatch-worker", WorkerMain.argument]) { arguments in
-            Self.withCStrings(variables) { imgpipe_spawn_self(arguments, $0, sockets[1]) }
+            Self.withCStrings(variables) { imgpipe_spawn_self(arguments, $0, sockets[1], isSilent ? 1 : 0) }
         }
         let code = errno
         close(sockets[1])
@@ -40,11 +44,24 @@ final class WorkerProcess {
     }
 
     deinit {
-        close(socket)
-        // It ends when it finds the socket closed; one that never looks is not waited for.
-        if isBroken { kill(process, SIGKILL) }
+        hangUp()
+        // It ends when it finds the socket closed; one that never looks, or is stopped, is not waited for.
+        let end = Deadline.now + (isBroken ? 0 : Self.grace)
         var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+        while waitpid(process, &status, WNOHANG) == 0 {
+            if Deadline.now >= end {
+                kill(process, SIGKILL)
+                while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+                return
+            }
+            usleep(1000)
+        }
+    }
+
+    /// It will be asked for nothing more, and may end.
+    func hangUp() {
+        if socket >= 0 { close(socket) }
+        socket = -1
     }
 
     /// As `Pipeline.run`, for the file open as `number`, which stays the caller's.
@@ -58,52 +75,49 @@ final class WorkerProcess {
         // A codec that never looks at the time is not waited for either.
         let mine = limits.timeoutSeconds.map { start + UInt64(min($0, 1e9) * 1e9) }
         let end = [mine, latest].compactMap { $0 }.min().map { $0 + Self.grace }
+        var answer = WorkerAnswer(limits, format)
         var sink: (any ByteSink)?
         // What could not be written: the worker ends its picture before the next one is asked for.
         var refusal: ImageError?
-        var byteCount: UInt64 = 0
         while true {
-            guard wait(until: end) else {
+            guard wait(until: end ?? Deadline.now + Self.longestSilence) else {
                 isBroken = true
                 kill(process, SIGKILL)
-                throw .outOfTime(seconds: Double(Deadline.now - start) / 1e9)
+                throw .outOfTime(seconds: (Double(Deadline.now - start) / 1e9).rounded())
             }
             guard let message = WorkerMessage.receive(from: socket)?.message else { throw died() }
-            do throws(ImageError) {
-                switch message {
-                case .size(let width, let height) where sink == nil && refusal == nil: sink = try open(width, height)
-                case .bytes(let bytes):
-                    // No picture of ours is larger: one that does not end is none.
-                    byteCount += UInt64(bytes.count)
-                    guard byteCount <= limits.metadata + min(limits.totalPixels, .max / 16) * 8 else { throw died() }
-                    if refusal == nil { try sink?.write(bytes.span.bytes) }
-                case .report(let report):
-                    if let refusal { throw refusal }
-                    guard let sink else { throw died() }
-                    return (report, sink)
-                case .failure(let error): throw refusal ?? error
-                case .size, .request: throw died()
-                }
-            } catch {
-                switch message {
-                case .size, .bytes: if isBroken { throw error } else { refusal = error }
-                default: throw error
-                }
+            switch message {
+            case .size(let width, let height):
+                guard answer.takes(width: width, height: height) else { throw died() }
+                do throws(ImageError) { sink = try open(width, height) } catch { refusal = error }
+            case .bytes(let bytes):
+                guard answer.takes(bytes) else { throw died() }
+                if refusal == nil { do throws(ImageError) { try sink!.write(bytes.span.bytes) } catch { refusal = error } }
+            case .report(let report):
+                guard let report = answer.report(report, nanoseconds: Deadline.now - start) else { throw died() }
+                if let refusal { throw refusal }
+                return (report, sink!)
+            case .failure(let error):
+                guard WorkerAnswer.isStatus(error.status) else { throw died() }
+                throw refusal ?? error
+            case .request: throw died()
             }
         }
     }
 
     private static let grace: UInt64 = 1_000_000_000
+    /// Where nobody has said how long a picture may take: the slowest search of the largest picture says something within that.
+    private static let longestSilence: UInt64 = 600_000_000_000
 
     /// False where the time has come.
-    private func wait(until end: UInt64?) -> Bool {
-        guard let end else { return true }
+    private func wait(until end: UInt64) -> Bool {
         while true {
             let now = Deadline.now
+            // Though there may be a packet: one who always has one never ends.
+            if now >= end { return false }
             var request = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
-            let ready = poll(&request, 1, Int32(clamping: end > now ? (end - now + 999_999) / 1_000_000 : 0))
+            let ready = poll(&request, 1, Int32(clamping: (end - now + 999_999) / 1_000_000))
             if ready > 0 || (ready < 0 && errno != EINTR) { return true }
-            if ready == 0 && Deadline.now >= end { return false }
         }
     }
 

@@ -39,19 +39,20 @@ final class BatchRun: Sendable {
     private let cache: ResultCache?
     private let runner: JobRunner
     private let pool: BufferPool
+    private let load: LoadLimits
     private let start = Deadline.now
 
     /// Jobs that wait, of a run; results that are late, so that priorities have something to choose from.
     private static let mostWaiting = 1024
-    /// Threads for a slot, where files and servers are slow.
-    private static let threadsPerSlot = 8
 
     /// Before any other thread is started: signals are held back from them all.
     init(_ settings: BatchSettings, _ console: Console) throws(ImageError) {
         signals = StopSignals()
         // Each thread would else come by an arena of its own, that keeps what it has had.
-        imgpipe_use_arenas(Int32(settings.slots))
+        load = LoadLimits(slots: settings.slots)
+        imgpipe_use_arenas(Int32(load.slots))
         (self.settings, self.console) = (settings, console)
+        if load.slots < settings.slots { console.say("warning: \(load.slots) pictures at once instead of \(settings.slots), as no more files may be open (ulimit -n)") }
         pool = BufferPool(limits: settings.jobs.limits)
         writer = ResultWriter(isOrdered: settings.isOrdered)
         cache = settings.cacheBytes > 0 ? ResultCache(capacityBytes: settings.cacheBytes) : nil
@@ -69,21 +70,14 @@ final class BatchRun: Sendable {
         }
         var jobs = settings.jobs
         (jobs.journal, jobs.cache) = (journal, cache)
-        runner = JobRunner(jobs, storage: try Storage(), slots: settings.slots)
+        runner = JobRunner(jobs, storage: try Storage(), slots: load.slots)
     }
 
     // MARK: The run
 
     /// `given`: what holds for jobs that say nothing else.
     func status(_ given: GivenOptions) throws(ImageError) -> ExitStatus {
-        let scheduler = makeScheduler()
-        let outputs = try MetricsOutputs(settings, console, pool) { [metrics, cache] in
-            metrics.exposition(scheduler.load, queued: scheduler.queuedByPriority, cache: cache?.statistics)
-        }
-        let progress = settings.showsProgress ? ProgressBar(start) { [self] in progressCounts } : nil
-        let input = try JobInput(settings, given, pool: pool)
-        // Whoever waits for the next line cannot be told to stop.
-        _ = try Thread { [self] in take(input, scheduler) }
+        // First: whoever waits for a job, or to open a file, cannot be told to stop.
         _ = try Thread { [self] in
             halt(.signal(signals.wait()))
             // Asked twice.
@@ -91,6 +85,13 @@ final class BatchRun: Sendable {
             runner.kill()
             signals.end(by: number)
         }
+        let scheduler = try makeScheduler()
+        let outputs = try MetricsOutputs(settings, console, pool) { [metrics, cache] in
+            metrics.exposition(scheduler.load, queued: scheduler.queuedByPriority, cache: cache?.statistics)
+        }
+        let progress = settings.showsProgress ? ProgressBar(start) { [self] in progressCounts } : nil
+        let input = try JobInput(settings, given, pool: pool)
+        _ = try Thread { [self] in take(input, scheduler) }
         let isHalted = state.wait { state -> Bool? in state.stop != nil ? true : state.inputEnded ? false : nil }
         if isHalted { _ = scheduler.abandon() } else { scheduler.close() }
         let isDone = waitForJobs(scheduler)
@@ -119,9 +120,8 @@ final class BatchRun: Sendable {
         return status ?? (settings.isStrict && !isAnsweredWell ? .answerIsNo : .done)
     }
 
-    private func makeScheduler() -> Scheduler<Task> {
-        let slots = settings.slots
-        return Scheduler(slots: slots, mostThreads: slots * Self.threadsPerSlot, limit: Self.mostWaiting) { [self] turn in perform(turn) }
+    private func makeScheduler() throws(ImageError) -> Scheduler<Task> {
+        try Scheduler(slots: load.slots, mostThreads: load.threads, limit: Self.mostWaiting) { [self] turn in perform(turn) }
     }
 
     private func take(_ input: JobInput, _ scheduler: Scheduler<Task>) {
@@ -151,7 +151,7 @@ final class BatchRun: Sendable {
 
     private func perform(_ turn: Scheduler<Task>.Turn) {
         let task = turn.entry.work
-        var result = runner.result(of: task.job, isRetry: task.tries > 0, on: turn)
+        var result = runner.result(of: task.job, on: turn)
         if result.status == .failed, let error = result.error, error.mayPass, task.tries < settings.jobs.retries {
             result.isRetried = true
             metrics.add(result)
@@ -172,23 +172,15 @@ final class BatchRun: Sendable {
 
     /// Those that run are ended; when told to stop, not for longer than `patience`. False where some had to be left.
     private func waitForJobs(_ scheduler: Scheduler<Task>) -> Bool {
-        if state.withLock({ $0.stop == nil }) {
-            // The signal may come yet.
-            let isDone = Mutex(false)
-            _ = try? Thread { [state] in
-                scheduler.waitUntilDone()
-                isDone.withLock { $0 = true }
-                state.wake()
-            }
-            _ = state.wait { state -> Bool? in isDone.withLock { $0 } || state.stop != nil ? true : nil }
-            if isDone.withLock({ $0 }) { return true }
-            _ = scheduler.abandon()
+        while state.withLock({ $0.stop == nil }) {
+            if scheduler.waitUntilDone(deadline: Deadline.now + Self.tick) { return true }
         }
-        let end = Deadline.now + Self.patience
-        while scheduler.load.threads > 0 && Deadline.now < end { usleep(2000) }
-        return scheduler.load.threads == 0
+        _ = scheduler.abandon()
+        return scheduler.waitUntilDone(deadline: Deadline.now + Self.patience)
     }
 
+    /// How late a signal may be seen.
+    private static let tick: UInt64 = 50_000_000
     private static let patience: UInt64 = 5_000_000_000
 
     // MARK: What is told

@@ -87,6 +87,9 @@ struct BatchSettings {
         metricsAddress = try given.text("metrics-listen").map { (text) throws(ImageError) in try SocketAddress(text) }
         if names != nil && jobs.template == nil { throw .usage("--files0-from needs --output with a template, as in -o 'out/%d/%n.jpg'") }
         if let template = jobs.template, !template.isTemplate { throw .usage("--output is for several pictures: a template, as in 'out/%d/%n.jpg'") }
+        if jobs.takesNewerOnly, let template = jobs.template, template.path(name: [], number: 1) == nil {
+            throw .usage("--newer needs names that are known before pictures are: no %w and no %h in --output")
+        }
         if journal?.isStandardStream ?? false || metricsFile?.isStandardStream ?? false { throw .usage("--journal and --metrics-file need the name of a file") }
     }
 

@@ -54,7 +54,7 @@ struct JobInput: @unchecked Sendable {
             do throws(ImageError) {
                 guard let path = try list.next() else { return nil }
                 count = number
-                return (.job(Job(id: .number(Int64(number)), number: number, input: path, output: nil, recipe: recipe)), number)
+                return (.job(Job(id: .number(Int64(number)), isPlace: true, number: number, input: path, output: nil, recipe: recipe)), number)
             } catch .usage(let fault) {
                 count = number
                 return (.fault(.usage(fault), id: nil, input: nil), number)

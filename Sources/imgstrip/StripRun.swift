@@ -208,7 +208,7 @@ final class StripRun: Sendable {
         }
         do throws(ImageError) {
             try replacement.commit()
-        } catch .refusedOutput(let fault) {
+        } catch .refusedOutput(let fault, _) {
             if state.withLock({ $0.replaced?.versions.contains(version) ?? false }) { return StripReport() }
             throw .refusedOutput(fault)
         }

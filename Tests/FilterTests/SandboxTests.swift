@@ -116,8 +116,8 @@ import Testing
             """
         let lines = try place.sh(script).text.split(separator: "\n").map(String.init)
         #expect(!lines[0].contains("AWS") && lines[0].contains("IMG_MAX_PIXELS"))
-        // Standard input and output, standard error as it was, and the socket.
-        #expect(lines[0].hasSuffix("2 /dev/null") && lines.contains("1 socket:[]") && !lines.contains { $0.contains("kept") || $0.contains("journal") || $0.contains("jobs") }, "\(lines)")
+        // Standard streams that lead nowhere, and the socket.
+        #expect(lines[0].hasSuffix("3 /dev/null") && lines.contains("1 socket:[]") && !lines.contains { $0.contains("kept") || $0.contains("journal") || $0.contains("jobs") }, "\(lines)")
         #expect(lines.contains("Seccomp:\t2") && lines.contains("NoNewPrivs:\t1") && lines.last == "0", "\(lines)")
     }
 

@@ -153,6 +153,34 @@ import Testing
         #expect(cache.value(for: 1) { (9, byteCount: 1) } == min(failures + 1, 9))
     }
 
+    /// Whoever waits no longer than a time gets nothing then; the maker, and others who wait, are as if he had not been there.
+    @Test(arguments: [false, true]) func aWaiterMayLeave(fails: Bool) {
+        let cache = Cache2Q<Int, Int>(capacityBytes: 100)
+        let hasLeft = Atomic(false)
+        runThreads(3) { thread in
+            if thread == 0 {
+                let value = try? cache.value(for: 1) { () throws(Failure) -> (Int, byteCount: Int) in
+                    while !hasLeft.load(ordering: .acquiring) || cache.statistics.waits < 2 { sched_yield() }
+                    if fails { throw Failure(number: 1) }
+                    return (42, byteCount: 10)
+                }
+                #expect(value == (fails ? nil : 42))
+            } else {
+                while cache.statistics.misses < 1 { sched_yield() }
+                if thread == 1 {
+                    #expect(cache.value(for: 1, latest: Deadline.now + 5_000_000) { (7, byteCount: 1) } == nil)
+                    hasLeft.store(true, ordering: .releasing)
+                } else {
+                    #expect(cache.value(for: 1, latest: nil) { (43, byteCount: 1) } == (fails ? 43 : 42))
+                }
+            }
+        }
+        #expect(cache.peek(1) == (fails ? 43 : 42))
+        // The flight is gone: the next one makes its own.
+        cache.removeAll()
+        #expect(cache.value(for: 1) { (44, byteCount: 1) } == 44)
+    }
+
     @Test func theMakingOfOneMayAskForAnother() {
         let cache = Cache2Q<Int, Int>(capacityBytes: 100)
         func factorial(_ number: Int) -> Int {

@@ -52,7 +52,8 @@ import Testing
 
     @Test(arguments: [
         ("", "no job"), ("[]", "not an object"), (#"{"id":1}"#, "no in"), (#"{"in":"a"}"#, "no id"), (#"{"id":1.5,"in":"a"}"#, "whole number"),
-        (#"{"id":1,"in":""}"#, "no in"), (#"{"id":1,"in":"a","out":7}"#, "out is no string"), (#"{"id":1,"in":"a","priority":8}"#, "0...7"),
+        (#"{"id":1,"in":""}"#, "no in"), (#"{"id":"\#(String(repeating: "i", count: 1025))","in":"a"}"#, "1024 bytes"),
+        (#"{"id":1,"in":"\#(String(repeating: "i", count: 8193))"}"#, "8192 bytes"), (#"{"id":1,"in":"a","out":"\#(String(repeating: "o", count: 8193))"}"#, "8192 bytes"), (#"{"id":1,"in":"a","out":7}"#, "out is no string"), (#"{"id":1,"in":"a","priority":8}"#, "0...7"),
         (#"{"id":1,"in":"a","ttl_ms":-1}"#, "ttl_ms"), (#"{"id":1,"id":2,"in":"a"}"#, "duplicate"), (#"{"id":1,"in":"a","qualty":8}"#, "unknown option qualty"),
         (#"{"id":1,"in":"a","quality":101}"#, "1...100"), (#"{"id":1,"in":"a","progressive":"yes"}"#, "true or false"), (#"{"id":1,"in":"a","strip":{"hold":[]}}"#, "no hold"),
         (#"{"id":1,"in":"a","lossless":true,"format":"jpeg"}"#, "without loss"), (#"{"id":1,"in":"a","output":"b"}"#, "unknown option output"),

@@ -14,6 +14,9 @@ int imgpipe_is_closed(int descriptor);
 /* fcntl(F_DUPFD_CLOEXEC): another number for what is open under this one; -1 on failure. */
 int imgpipe_duplicate(int descriptor);
 
+/* The same file from its start, to be read alone; where there is no /proc, a duplicate. -1 on failure. */
+int imgpipe_reopen_for_reading(int descriptor);
+
 /* pipe2(2) with O_CLOEXEC: the end to read from, and that to write to. */
 int imgpipe_pipe(int ends[2]);
 
@@ -52,9 +55,9 @@ int imgpipe_accept(int socket);
 /* syncfs(2): all that the file system of `descriptor` has to write is on the disk. */
 int imgpipe_sync_file_system(int descriptor);
 
-/* posix_spawn(3) of this program again, with `arguments` and `environment` and `socket` as descriptor 3, standard input and output from and to
-   nothing, and the signals at their defaults: its process, or -1 and errno. */
-int imgpipe_spawn_self(char *const arguments[], char *const environment[], int socket);
+/* posix_spawn(3) of this program again, with `arguments` and `environment` and `socket` as descriptor 3, standard input and output, and where
+   `is_silent` standard error, from and to nothing, and the signals at their defaults: its process, or -1 and errno. */
+int imgpipe_spawn_self(char *const arguments[], char *const environment[], int socket, int is_silent);
 
 /* snprintf(3) with "%.*g": a number with so many digits that mean something; its length. */
 int imgpipe_format_number(char *text, size_t size, int digits, double number);

@@ -82,7 +82,7 @@ extension Packet {
         case .readFailed(let code): (3, code, "")
         case .writeFailed(let code): (4, code, "")
         case .usage(let text): (5, 0, text)
-        case .refusedOutput(let text): (6, 0, text)
+        case .refusedOutput(let text, _): (6, 0, text)
         default: (0, 0, error.description)
         }
         put(byte: kind)

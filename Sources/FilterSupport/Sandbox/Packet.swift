@@ -16,8 +16,7 @@ package struct Packet: Sendable {
         imgpipe_send(socket, bytes, bytes.count, descriptors, Int32(descriptors.count)) == 0
     }
 
-    /// Waits for one; nil where the sender has gone. The descriptors are none where this process may not have as many open as were sent.
-    /// `mostBytes`: of a packet; more is cut off.
+    /// Waits for one; nil where the sender has gone, or has sent more than `mostBytes`. The descriptors are none where this process may not have as many open as were sent.
     package static func receive(from socket: Int32, mostBytes: Int = mostBytes) -> (Packet, descriptors: ArraySlice<Int32>)? {
         var packet = Packet()
         packet.bytes = [UInt8](repeating: 0, count: mostBytes)
@@ -38,11 +37,19 @@ package struct Packet: Sendable {
     }
 
     private var next = 0
+    /// More was asked for than there is.
+    package private(set) var isCutOff = false
+    /// All of it was read, and nothing was missing.
+    package var isReadWhole: Bool { !isCutOff && next == bytes.count }
 
     /// What is not there is 0.
     package mutating func byte() -> UInt8 {
+        guard next < bytes.count else {
+            isCutOff = true
+            return 0
+        }
         defer { next += 1 }
-        return next < bytes.count ? bytes[next] : 0
+        return bytes[next]
     }
 
     package mutating func number() -> Int32 {
@@ -60,8 +67,12 @@ package struct Packet: Sendable {
     }
 
     package mutating func text() -> [UInt8] {
-        let count = min(max(0, Int(number())), max(0, bytes.count - next))
-        defer { next += count }
-        return Array(bytes[next..<next + count])
+        let wanted = Int(number())
+        guard (0...(bytes.count - next)).contains(wanted) else {
+            isCutOff = true
+            return []
+        }
+        defer { next += wanted }
+        return Array(bytes[next..<next + wanted])
     }
 }

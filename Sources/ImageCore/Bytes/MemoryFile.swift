@@ -29,10 +29,10 @@ package final class MemoryFile: ByteSink {
         byteCount = 0
     }
 
-    /// Its content from the start, which lives on when this value ends; one reader at a time.
+    /// Its content from the start, to be read alone, which lives on when this value ends; one reader at a time.
     package func descriptor() throws(ImageError) -> Descriptor {
-        let copy = imgpipe_duplicate(number)
-        guard copy >= 0, lseek(copy, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
+        let copy = imgpipe_reopen_for_reading(number)
+        guard copy >= 0 else { throw .temporaryFile(errno: errno) }
         return Descriptor(number: copy)
     }
 

@@ -153,10 +153,10 @@ public enum ScratchFile {
             guard number >= 0 else { throw .temporaryFile(errno: errno) }
         }
 
-        /// Its content from the start, while this value lives; one reader at a time.
+        /// Its content from the start, to be read alone, while this value lives; one reader at a time.
         package func descriptor() throws(ImageError) -> Descriptor {
-            let copy = imgpipe_duplicate(number)
-            guard copy >= 0, lseek(copy, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
+            let copy = imgpipe_reopen_for_reading(number)
+            guard copy >= 0 else { throw .temporaryFile(errno: errno) }
             return Descriptor(number: copy)
         }
 

@@ -48,7 +48,8 @@ struct TransferFault: Error {
     var ofWriting: ImageError {
         switch kind {
         case .ours(let error): error
-        case .missing, .refused, .precondition, .unreachable: .refusedOutput(message)
+        case .missing, .refused, .precondition: .refusedOutput(message)
+        case .unreachable: .refusedOutput(message, mayPass: true)
         case .broken, .cancelled: .transferFailed(message)
         }
     }
