@@ -1,4 +1,5 @@
 import FilterSupport
+import HeapModule
 import ImageCore
 
 /// How many of what a scheduler has.
@@ -26,6 +27,10 @@ public final class Scheduler<Work: Sendable>: Sendable {
         var approaching = 0
         /// Those free, the one used last at the end.
         var freeSlots: [Int]
+        /// Jobs begun so far: the number of the last one.
+        var begun = 0
+        /// Numbers of those that wait for a slot: who was begun first gets it.
+        var wanting: Heap<Int> = []
         /// Taken in and not done, those that wait among them.
         var unfinished = 0
         var isClosed = false
@@ -46,10 +51,11 @@ public final class Scheduler<Work: Sendable>: Sendable {
     /// A job's way through the scheduler, as it tells of it. For the thread that does the job.
     public final class Turn {
         public let entry: Entry
+        fileprivate let number: Int
         private let scheduler: Scheduler
         private var isApproaching = true
 
-        fileprivate init(_ entry: Entry, _ scheduler: Scheduler) { (self.entry, self.scheduler) = (entry, scheduler) }
+        fileprivate init(_ entry: Entry, _ number: Int, _ scheduler: Scheduler) { (self.entry, self.number, self.scheduler) = (entry, number, scheduler) }
 
         /// A file or a server is waited for from here on, which may take long; until a slot is wanted.
         public func willWait() {
@@ -62,7 +68,7 @@ public final class Scheduler<Work: Sendable>: Sendable {
         /// Runs `body` in a slot, when there is one, and gives it the slot's number, 0..<slots. For what takes a processor; files and servers are
         /// better waited for before and after.
         public func inSlot<R>(_ body: (Int) throws(ImageError) -> R) throws(ImageError) -> R {
-            let slot = scheduler.takeSlot(isApproaching: isApproaching)
+            let slot = scheduler.takeSlot(number, isApproaching: isApproaching)
             isApproaching = false
             defer { scheduler.giveBack(slot) }
             return try body(slot)
@@ -170,12 +176,17 @@ public final class Scheduler<Work: Sendable>: Sendable {
 
     // MARK: Threads
 
-    /// Until one is free.
-    private func takeSlot(isApproaching: Bool) -> Int {
-        // From here on it is one of those that approach, if it was not.
-        if !isApproaching { monitor.withLock { $0.approaching += 1 } }
-        return monitor.wait(waking: .none) { state -> Int? in
-            guard let slot = state.freeSlots.popLast() else { return nil }
+    /// Until one is free, and no job that was begun earlier wants it.
+    private func takeSlot(_ number: Int, isApproaching: Bool) -> Int {
+        monitor.withLock { state in
+            // From here on it is one of those that approach, if it was not.
+            if !isApproaching { state.approaching += 1 }
+            state.wanting.insert(number)
+        }
+        // Who is next may have looked before, and there may be another slot.
+        return monitor.wait(waking: .all) { state -> Int? in
+            guard state.wanting.min == number, let slot = state.freeSlots.popLast() else { return nil }
+            state.wanting.removeMin()
             state.approaching -= 1
             state.load.usedSlots += 1
             return slot
@@ -209,16 +220,16 @@ public final class Scheduler<Work: Sendable>: Sendable {
     }
 
     private enum Next: Sendable {
-        case job(Entry)
+        case job(Entry, number: Int)
         case end
     }
 
     private func work(isFirst: Bool = false) {
         monitor.withLock { $0.starting -= 1 }
-        while case .job(let entry) = next(mayEnd: !isFirst) {
+        while case .job(let entry, let number) = next(mayEnd: !isFirst) {
             // Another may have come while this thread was the only one without work.
             startThreadIfNeeded()
-            let turn = Turn(entry, self)
+            let turn = Turn(entry, number, self)
             perform(turn)
             turn.end()
         }
@@ -238,7 +249,8 @@ public final class Scheduler<Work: Sendable>: Sendable {
                     if isIdle { state.idle -= 1 }
                     isIdle = false
                     state.approaching += 1
-                    return .job(entry)
+                    state.begun += 1
+                    return .job(entry, number: state.begun)
                 }
                 if state.isClosed && state.unfinished == 0 {
                     if isIdle { state.idle -= 1 }

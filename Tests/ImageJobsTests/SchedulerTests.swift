@@ -149,4 +149,26 @@ import ImageJobs
         gate.update { $0 = true }
         #expect(scheduler.waitUntilDone())
     }
+
+    @Test func slotsGoToJobsInTheOrderThatTheyWereBegunIn() throws {
+        let order = Mutex<[Int]>([])
+        let gate = Monitor(false)
+        let scheduler = try Scheduler<Int>(slots: 1, mostThreads: 8, limit: 500) { turn in
+            // The first one keeps the slot until all are there.
+            try? turn.inSlot { (_: Int) throws(ImageError) -> Void in
+                if turn.entry.work == 0 { _ = gate.wait { isOpen -> Bool? in isOpen ? true : nil } }
+                order.withLock { $0.append(turn.entry.work) }
+                usleep(500)
+            }
+        }
+        scheduler.submit(0, priority: 0)
+        while scheduler.load.usedSlots == 0 { usleep(1000) }
+        for i in 1..<200 { scheduler.submit(i, priority: 7) }
+        gate.update { $0 = true }
+        scheduler.close()
+        scheduler.waitUntilDone()
+        // A thread may be late between its job and its wish for a slot, by as many as others have begun meanwhile.
+        let late = order.withLock { $0.enumerated().filter { abs($0.offset - $0.element) > 2 }.count }
+        #expect(late <= 2, "\(order.withLock { $0 })")
+    }
 }

@@ -138,15 +138,15 @@ def answers_and_their_order(results, folder, small):
         os.makedirs(f"{folder}/tree/{name}", exist_ok=True)
         shutil.copy(small[0], f"{folder}/tree/{name}/a.jpg")
         shutil.copy(small[3], f"{folder}/tree/{name}/b b\n.jpg")
-    script = "cd \"$1\" && find tree -name '*.jpg' -print0 | imgbatch --files0-from=- --resize 40 -o 'thumbs/%d/%n-%w.webp' --newer"
+    script = "cd \"$1\" && find tree -name '*.jpg' -print0 | imgbatch --files0-from=- --resize 40 -o 'thumbs/%d/%n-%w.webp'"
     first = subprocess.run(["sh", "-c", script, "sh", folder], capture_output=True, check=False, timeout=60)
     made = sorted(os.path.relpath(os.path.join(at, name), folder) for at, _, names in os.walk(f"{folder}/thumbs") for name in names)
     results.check(first.returncode == 0 and made == [f"thumbs/tree/{d}/{n}-40.webp" for d in ("one", "two") for n in ("a", "b b\n")], f"names of a tree: {made} {first}")
-    collide = subprocess.run(["sh", "-c", script.replace("%d/", "").replace("-%w", "").replace("--newer", ""), "sh", folder], capture_output=True, check=False, timeout=60)
+    collide = subprocess.run(["sh", "-c", script.replace("%d/", "").replace("-%w", ""), "sh", folder], capture_output=True, check=False, timeout=60)
     ends = sorted((json.loads(line)["status"], json.loads(line).get("exit")) for line in collide.stdout.splitlines())
     results.check(ends == [("done", None)] * 2 + [("failed", 73)] * 2, f"two pictures for one name: {ends}")
-    again = subprocess.run(["sh", "-c", script.replace("-%w", ""), "sh", folder], capture_output=True, check=False, timeout=60)
-    again = subprocess.run(["sh", "-c", script.replace("-%w", ""), "sh", folder], capture_output=True, check=False, timeout=60)
+    again = subprocess.run(["sh", "-c", script.replace("-%w", "") + " --newer", "sh", folder], capture_output=True, check=False, timeout=60)
+    again = subprocess.run(["sh", "-c", script.replace("-%w", "") + " --newer", "sh", folder], capture_output=True, check=False, timeout=60)
     results.check([json.loads(line)["status"] for line in again.stdout.splitlines()] == ["skipped"] * 4, f"--newer skips what is done: {again}")
     answers, _, _ = batch([{"id": 1, "in": small[0], "out": f"{folder}/dry.jpg"}, {"id": 2, "in": "/nowhere", "out": f"{folder}/dry.jpg"}], "--dry-run")
     ends = {a["id"]: a["status"] for a in answers}

@@ -76,7 +76,7 @@ def check_store(results, client, environment, folder):
 
     names = "".join(f"s3://{BUCKET}/{key}\0" for key in keys[:4])
     for run in ("first", "second"):
-        process = subprocess.run(["imgbatch", "--files0-from=-", "--resize", "100", "-o", f"s3://{BUCKET}/thumbs/%d/%n-%w.webp", *(["--newer"] if run == "second" else [])],
+        process = subprocess.run(["imgbatch", "--files0-from=-", "--resize", "100", "-o", f"s3://{BUCKET}/thumbs/%d/%n-{'%w' if run == 'first' else '100'}.webp", *(["--newer"] if run == "second" else [])],
                                  input=names.encode(), capture_output=True, env={**os.environ, "HOME": "/nonexistent", "AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET, **environment},
                                  check=False, timeout=60)
         made = sorted(entry["Key"] for entry in client.list_objects_v2(Bucket=BUCKET, Prefix="thumbs/")["Contents"])
