@@ -137,6 +137,7 @@ public final class JobRunner: Sendable {
         result.report = done.report
         if let expiry, Deadline.now >= expiry { throw .outOfTime(seconds: 0) }
         let written = Deadline.now
+        if output!.isRemote { turn.willWait() }
         do throws(ImageError) {
             try done.sink.commit()
         } catch {

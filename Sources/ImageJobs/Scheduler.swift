@@ -15,7 +15,8 @@ public struct SchedulerLoad: Sendable {
 /// `slots` pictures are worked on at once, each in a slot whose number stands for buffers and codecs of its own. There are more threads than
 /// that where some wait for files or servers: one is started when a job waits, no thread is free and a slot is; and one that has had nothing
 /// to do for a while ends, but for the first. Where the system gives no more threads, those that there are do the work. So a slow store does not leave a processor idle, and a fast one starts no thread for nothing. What is read ahead is
-/// bounded: a job is begun while fewer than twice as many as there are slots have or will soon want one.
+/// bounded: a job is begun while fewer than twice as many as there are slots have or will soon want one. So are threads that wait for nobody, but
+/// for the system to take a file, say: `busyThreadsPerSlot`.
 public final class Scheduler<Work: Sendable>: Sendable {
     public typealias Entry = JobQueue<Work>.Entry
 
@@ -25,6 +26,8 @@ public final class Scheduler<Work: Sendable>: Sendable {
         var idle = 0
         /// Jobs begun that have not come to a slot yet, but for those that wait for a file or a server.
         var approaching = 0
+        /// Threads that wait for a file or a server, before a slot or after it.
+        var awaiting = 0
         /// Those free, the one used last at the end.
         var freeSlots: [Int]
         /// Jobs begun so far: the number of the last one.
@@ -54,22 +57,26 @@ public final class Scheduler<Work: Sendable>: Sendable {
         fileprivate let number: Int
         private let scheduler: Scheduler
         private var isApproaching = true
+        private var isAwaiting = false
 
         fileprivate init(_ entry: Entry, _ number: Int, _ scheduler: Scheduler) { (self.entry, self.number, self.scheduler) = (entry, number, scheduler) }
 
-        /// A file or a server is waited for from here on, which may take long; until a slot is wanted.
+        /// A file or a server is waited for from here on, which may take long; until a slot is wanted, or the job is done.
         public func willWait() {
-            guard isApproaching else { return }
-            isApproaching = false
-            scheduler.monitor.update { $0.approaching -= 1 }
+            guard !isAwaiting else { return }
+            scheduler.monitor.update { state in
+                state.awaiting += 1
+                if isApproaching { state.approaching -= 1 }
+            }
+            (isAwaiting, isApproaching) = (true, false)
             scheduler.startThreadIfNeeded()
         }
 
         /// Runs `body` in a slot, when there is one, and gives it the slot's number, 0..<slots. For what takes a processor; files and servers are
         /// better waited for before and after.
         public func inSlot<R>(_ body: (Int) throws(ImageError) -> R) throws(ImageError) -> R {
-            let slot = scheduler.takeSlot(number, isApproaching: isApproaching)
-            isApproaching = false
+            let slot = scheduler.takeSlot(number, isApproaching: isApproaching, isAwaiting: isAwaiting)
+            (isAwaiting, isApproaching) = (false, false)
             defer { scheduler.giveBack(slot) }
             return try body(slot)
         }
@@ -87,6 +94,7 @@ public final class Scheduler<Work: Sendable>: Sendable {
             scheduler.monitor.update { state in
                 state.unfinished -= 1
                 if isApproaching { state.approaching -= 1 }
+                if isAwaiting { state.awaiting -= 1 }
             }
         }
     }
@@ -177,10 +185,11 @@ public final class Scheduler<Work: Sendable>: Sendable {
     // MARK: Threads
 
     /// Until one is free, and no job that was begun earlier wants it.
-    private func takeSlot(_ number: Int, isApproaching: Bool) -> Int {
+    private func takeSlot(_ number: Int, isApproaching: Bool, isAwaiting: Bool) -> Int {
         monitor.withLock { state in
             // From here on it is one of those that approach, if it was not.
             if !isApproaching { state.approaching += 1 }
+            if isAwaiting { state.awaiting -= 1 }
             state.wanting.insert(number)
         }
         // Who is next may have looked before, and there may be another slot.
@@ -203,7 +212,9 @@ public final class Scheduler<Work: Sendable>: Sendable {
 
     private func startThreadIfNeeded() {
         let isNeeded = monitor.withLock { state in
-            guard state.queue.count > state.idle + state.starting, state.load.threads < mostThreads, state.claims < slotCount else { return false }
+            guard state.queue.count > state.idle + state.starting, state.load.threads < mostThreads, state.claims < slotCount,
+                state.load.threads - state.awaiting < Self.busyThreadsPerSlot * slotCount
+            else { return false }
             state.begin()
             return true
         }
@@ -218,6 +229,8 @@ public final class Scheduler<Work: Sendable>: Sendable {
             }
         }
     }
+
+    private static var busyThreadsPerSlot: Int { 4 }
 
     private enum Next: Sendable {
         case job(Entry, number: Int)
