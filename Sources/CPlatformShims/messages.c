@@ -20,7 +20,7 @@ union control {
     char room[CMSG_SPACE(2 * sizeof(int))];
 };
 
-int imgpipe_send(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count) {
+int imgpipe_send(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count, int milliseconds) {
     struct iovec part = {(void *)(uintptr_t)bytes, count};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     union control control;
@@ -39,12 +39,15 @@ int imgpipe_send(int socket, const void *bytes, size_t count, const int *descrip
         message.msg_control = &control;
         message.msg_controllen = CMSG_SPACE(size);
     }
-    while (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) {
+    while (sendmsg(socket, &message, MSG_NOSIGNAL | (milliseconds >= 0 ? MSG_DONTWAIT : 0)) < 0) {
         /* As many descriptors as one user may have under way, or no memory: others will take theirs. */
-        if (errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM)
+        if (errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM || (errno == EAGAIN && milliseconds > 0)) {
+            if (milliseconds == 0) return -1;
+            if (milliseconds > 0) milliseconds--;
             usleep(1000);
-        else if (errno != EINTR)
+        } else if (errno != EINTR) {
             return -1;
+        }
     }
     return 0;
 }

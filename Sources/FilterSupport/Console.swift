@@ -69,7 +69,7 @@ extension UTF8 {
 extension StreamFailure {
     /// The record that tells the filters behind of `error`.
     public init(_ error: ImageError, name: [UInt8]) {
-        if case .upstream(let failure) = error {
+        if case .upstream(let failure, _) = error {
             self = failure
         } else {
             self.init(status: error.status.rawValue, name: name, message: Console.oneLine(error.description))

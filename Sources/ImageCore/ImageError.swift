@@ -50,8 +50,8 @@ public enum ImageError: Error, Equatable, Sendable {
     case refusedOutput(String, mayPass: Bool = false)
     /// A quality floor or a size that no encoding reaches.
     case notReached(String)
-    /// The filter before this one has failed this picture, and has told the user.
-    case upstream(StreamFailure)
+    /// The filter before this one, or a process that worked for this one, has failed this picture.
+    case upstream(StreamFailure, mayPass: Bool = false)
     /// A bug of ours.
     case internalError(String)
 
@@ -63,7 +63,7 @@ public enum ImageError: Error, Equatable, Sendable {
         case .cannotOpen, .cannotReach: .cannotOpenInput
         case .cannotCreate, .refusedOutput: .cannotCreateOutput
         case .readFailed, .writeFailed, .transferFailed, .temporaryFile: .readOrWriteFailed
-        case .upstream(let failure): ExitStatus(rawValue: failure.status)
+        case .upstream(let failure, _): ExitStatus(rawValue: failure.status)
         case .internalError: .internalError
         }
     }
@@ -75,7 +75,7 @@ extension ImageError {
         switch self {
         case .readFailed, .writeFailed, .temporaryFile, .transferFailed, .internalError, .outOfMemory, .noThread: true
         case .cannotOpen(let code), .cannotCreate(let code): [EMFILE, ENFILE, ENOSPC, EDQUOT, EAGAIN, EIO, ESTALE, ETIMEDOUT, ENOMEM].contains(code)
-        case .cannotReach(_, let mayPass), .refusedOutput(_, let mayPass): mayPass
+        case .cannotReach(_, let mayPass), .refusedOutput(_, let mayPass), .upstream(_, let mayPass): mayPass
         default: false
         }
     }
@@ -100,7 +100,7 @@ extension ImageError: CustomStringConvertible {
         case .outOfMemory: "out of memory"
         case .noThread(let code): "cannot start a thread: \(systemMessage(code))"
         case .outOfTime(let seconds): "not done in \(seconds == seconds.rounded() && seconds < 1e9 ? "\(Int(seconds))" : "\(seconds)") seconds (--timeout)"
-        case .upstream(let failure): failure.message
+        case .upstream(let failure, _): failure.message
         case .internalError(let fault): "internal error: \(fault)"
         }
     }

@@ -91,7 +91,9 @@ public final class JobRunner: Sendable {
         if output == nil { output = try settings.template?.path(name: input.name, number: job.number).map { (path) throws(ImageError) in try Location(path.bytes) } }
         result.input = FilePath(input.shown)
         result.output = output.map { FilePath($0.shown) }
-        let journalKey = settings.journal == nil ? nil : job.key(output: output?.bytes ?? settings.template?.text ?? [])
+        // Of a name that the picture's size is part of, what is known of it.
+        let known = output?.bytes ?? settings.template.map { $0.text + $0.path(name: input.name, number: job.number, width: 0, height: 0).bytes } ?? []
+        let journalKey = settings.journal == nil ? nil : job.key(output: known)
         if let journalKey, settings.journal!.isDone(journalKey) { return skip("done before", &result) }
         var format = try output.map { (output) throws(ImageError) in try job.recipe.format(ofName: FilePath(output.name)) }
         if settings.takesNewerOnly, let output, try !isNewer(input, than: output) { return skip("not newer", &result) }
@@ -123,7 +125,9 @@ public final class JobRunner: Sendable {
         let done: (report: Pipeline.Report, sink: any ByteSink)
         do throws(ImageError) {
             if let cache = settings.cache, let key = ResultCache.Key(input, file.file, descriptor, job.recipe, format!) {
-                done = try cache.result(key, latest: expiry, work, to: make)
+                // Another may be at it.
+                turn.willWait()
+                done = try cache.result(key, latest: expiry, limitBytes: pool.limitBytes, work, to: make)
             } else {
                 done = try work(make)
             }
@@ -144,7 +148,7 @@ public final class JobRunner: Sendable {
             throw Self.naming(output!, error)
         }
         result.writeNanoseconds = Deadline.now - written
-        if let journalKey { settings.journal!.add(journalKey, byteCount: done.report.byteCount, directory: output!.directory) }
+        if let journalKey { settings.journal!.add(journalKey, byteCount: done.report.byteCount, directory: output!.realDirectory) }
     }
 
     private func skip(_ reason: String, _ result: inout JobResult) {
@@ -157,7 +161,10 @@ public final class JobRunner: Sendable {
         // A server may take its time, and the job's is limited; and so may a pipe's writer.
         guard location.isRemote else {
             let file = try storage.open(location, pool: pool)
-            if !file.isRegularFile { turn.willWait() }
+            if !file.isRegularFile {
+                turn.willWait()
+                try file.waitForBytes(latest: turn.entry.expiry, seconds: settings.limits.timeoutSeconds)
+            }
             return file
         }
         turn.willWait()
@@ -215,13 +222,19 @@ extension Location {
     /// Nil where there are none.
     fileprivate var directory: FilePath? { if case .file(let path) = self { path.directory } else { nil } }
 
+    /// Of the file that is written: links are followed.
+    fileprivate var realDirectory: FilePath? {
+        guard case .file(let path) = self else { return nil }
+        return ((try? path.followingLinks()) ?? path).directory
+    }
+
     /// The same for all names of one place, as far as they can be known.
     fileprivate var place: [UInt8] { if case .file(let path) = self { OutputPlace(path)?.text ?? path.bytes } else { bytes } }
 }
 
 /// Holds a named pipe open, so that its reader is not told of an end before anything was written.
 private struct PipeReader {
-    private let number: Int32
+    private var number: Int32
 
     /// Nil for what is no pipe. Throws where nobody reads it.
     init?(of location: Location) throws(ImageError) {
@@ -229,6 +242,11 @@ private struct PipeReader {
         guard case .file(let path) = location, path.withCString({ stat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFIFO else { return nil }
         number = path.withCString { imgpipe_open($0, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0) }
         if number < 0 { throw errno == ENXIO ? .refusedOutput("a pipe that nobody reads") : .cannotCreate(errno: errno) }
+        // For both sides: to open it as an output waits for nobody then, even if its reader goes now.
+        let both = path.withCString { imgpipe_open($0, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0) }
+        guard both >= 0 else { return }
+        Glibc.close(number)
+        number = both
     }
 
     func close() { Glibc.close(number) }

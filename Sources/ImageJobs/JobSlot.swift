@@ -33,7 +33,7 @@ final class JobSlot: @unchecked Sendable {
             self.pipeline = pipeline
             return try pipeline.run(ByteSource(file.borrowed, pool: pipeline.pool), recipe, as: format, latest: expiry, to: make)
         }
-        let process = if let process { process } else { try WorkerProcess(limits: settings.limits, isSandboxed: settings.isSandboxed) }
+        let process = if let process, process.isReady { process } else { try WorkerProcess(limits: settings.limits, isSandboxed: settings.isSandboxed) }
         self.process = process
         defer { if process.isBroken { self.process = nil } }
         return try process.run(file.number, recipe, as: format, latest: expiry, to: make)

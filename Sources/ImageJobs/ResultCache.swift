@@ -46,15 +46,15 @@ public final class ResultCache: Sendable {
     public var statistics: Statistics { values.statistics }
 
     /// What `work` gives, or has given before, in the sink that `open` makes for its size. Throws `outOfTime` where another is still at it at
-    /// `latest`, in nanoseconds of CLOCK_MONOTONIC.
+    /// `latest`, in nanoseconds of CLOCK_MONOTONIC. An output of more than `limitBytes` throws `overLimit`.
     func result(
-        _ key: Key, latest: UInt64?,
+        _ key: Key, latest: UInt64?, limitBytes: Int,
         _ work: ((UInt32, UInt32) throws(ImageError) -> any ByteSink) throws(ImageError) -> (report: Pipeline.Report, sink: any ByteSink),
         to open: (UInt32, UInt32) throws(ImageError) -> any ByteSink
     ) throws(ImageError) -> (report: Pipeline.Report, sink: any ByteSink) {
         let start = Deadline.now
         let value = try values.value(for: key, latest: latest) { () throws(ImageError) -> (Value, byteCount: Int) in
-            let memory = MemorySink()
+            let memory = MemorySink(limitBytes: limitBytes)
             let report = try work { _, _ throws(ImageError) in memory }.report
             try memory.commit()
             let bytes = memory.file ?? []

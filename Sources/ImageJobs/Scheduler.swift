@@ -37,6 +37,7 @@ public final class Scheduler<Work: Sendable>: Sendable {
         /// Taken in and not done, those that wait among them.
         var unfinished = 0
         var isClosed = false
+        var isAbandoned = false
 
         /// Threads that have not asked for their first job yet.
         var starting = 0
@@ -81,12 +82,14 @@ public final class Scheduler<Work: Sendable>: Sendable {
             return try body(slot)
         }
 
-        /// The job is to be done once more as `work`, not before `delay` nanoseconds have passed.
-        public func retry(_ work: Work, after delay: UInt64) {
+        /// The job is to be done once more as `work`, not before `delay` nanoseconds have passed. False where nothing is begun any more.
+        public func retry(_ work: Work, after delay: UInt64) -> Bool {
             scheduler.monitor.update { state in
+                if state.isAbandoned { return false }
                 let again = Entry(work, priority: entry.priority, arrival: entry.arrival, expiry: entry.expiry)
                 state.queue.insert(again, notBefore: Deadline.now + delay)
                 state.unfinished += 1
+                return true
             }
         }
 
@@ -168,7 +171,7 @@ public final class Scheduler<Work: Sendable>: Sendable {
     /// Gives back what waits, which is then nobody's, and takes nothing in any more.
     public func abandon() -> [Entry] {
         monitor.update { state in
-            state.isClosed = true
+            (state.isClosed, state.isAbandoned) = (true, true)
             var rest: [Entry] = []
             while let entry = state.queue.removeFirst(at: .max) { rest.append(entry) }
             state.unfinished -= rest.count

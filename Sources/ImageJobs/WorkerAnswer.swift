@@ -22,10 +22,10 @@ package struct WorkerAnswer {
         return true
     }
 
-    /// False for bytes before a size, and for more than a picture of that size has.
+    /// False for none, for bytes before a size, and for more than a picture of that size has.
     package mutating func takes(_ bytes: [UInt8]) -> Bool {
         byteCount += UInt64(bytes.count)
-        return size != nil && byteCount <= mostBytes
+        return size != nil && !bytes.isEmpty && byteCount <= mostBytes
     }
 
     /// The report of what came; nil for one of something else. `nanoseconds`: what the picture has taken.

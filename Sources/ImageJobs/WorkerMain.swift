@@ -33,7 +33,7 @@ public enum WorkerMain {
                     recipe = try Recipe(words: words, limits: limits)
                     recent = [recipe] + recent.prefix(3)
                 }
-                let source = try ByteSource(Descriptor(number: number), pool: pipeline.pool)
+                let source = try ByteSource(Descriptor(handed: number), pool: pipeline.pool)
                 let latest = milliseconds == 0 ? nil : Deadline.now + milliseconds * 1_000_000
                 let (report, sink) = try pipeline.run(source, recipe, as: format, latest: latest) { width, height throws(ImageError) in
                     guard WorkerMessage.size(width: width, height: height).send(to: socket) else { exit(0) }

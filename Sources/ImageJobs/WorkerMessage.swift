@@ -17,8 +17,8 @@ enum WorkerMessage {
     /// What a packet holds at most; a socket takes twice as much.
     static let mostBytes = 64 << 10
 
-    /// False where nobody listens.
-    func send(to socket: Int32, _ descriptors: [Int32] = []) -> Bool {
+    /// False where nobody listens, or has not for so many `milliseconds`.
+    func send(to socket: Int32, _ descriptors: [Int32] = [], milliseconds: Int32? = nil) -> Bool {
         var packet = Packet()
         switch self {
         case .request(let words, let format, let milliseconds):
@@ -49,9 +49,10 @@ enum WorkerMessage {
         case .failure(let error):
             packet.put(byte: 5)
             packet.put(number: Int32(error.status.rawValue))
+            packet.put(byte: error.mayPass ? 1 : 0)
             packet.put(Array(error.description.utf8.prefix(Self.mostTextBytes)))
         }
-        return packet.send(to: socket, descriptors)
+        return packet.send(to: socket, descriptors, milliseconds: milliseconds)
     }
 
     private static let mostTextBytes = 2048
@@ -88,14 +89,19 @@ enum WorkerMessage {
             report.pixels = packet.wide()
             report.durations = StageDurations(decode: packet.wide(), resize: packet.wide(), encode: packet.wide())
             report.buffers = BufferPool.Counts(leases: packet.wide(), allocations: packet.wide())
-            let found = packet.text()
-            report.found = found.isEmpty ? nil : String(decoding: found, as: UTF8.self)
-            for _ in 0..<packet.byte() { report.warnings.append(String(decoding: packet.text(), as: UTF8.self)) }
+            let found = Self.text(&packet)
+            report.found = found.isEmpty ? nil : found
+            let count = Int(packet.byte())
+            guard count <= Self.mostWarnings else { return nil }
+            for _ in 0..<count { report.warnings.append(Self.text(&packet)) }
             self = .report(report)
         case 5:
             let status = UInt32(bitPattern: packet.number())
-            self = .failure(.upstream(StreamFailure(status: status, name: [], message: String(decoding: packet.text(), as: UTF8.self))))
+            let mayPass = packet.byte() == 1
+            self = .failure(.upstream(StreamFailure(status: status, name: [], message: Self.text(&packet)), mayPass: mayPass))
         default: return nil
         }
     }
+    /// What a worker says: no more than an honest one does.
+    private static func text(_ packet: inout Packet) -> String { String(decoding: packet.text().prefix(mostTextBytes), as: UTF8.self) }
 }

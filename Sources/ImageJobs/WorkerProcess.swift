@@ -12,6 +12,8 @@ final class WorkerProcess {
     private let limits: Limits
     /// Nothing can be asked of it any more.
     private(set) var isBroken = false
+    /// When it has to be gone.
+    private var lastCall: UInt64 = 0
 
     /// Throws `internalError` where none can be started.
     init(limits: Limits, isSandboxed: Bool) throws(ImageError) {
@@ -46,7 +48,7 @@ final class WorkerProcess {
     deinit {
         hangUp()
         // It ends when it finds the socket closed; one that never looks, or is stopped, is not waited for.
-        let end = Deadline.now + (isBroken ? 0 : Self.grace)
+        let end = isBroken ? 0 : lastCall
         var status: Int32 = 0
         while waitpid(process, &status, WNOHANG) == 0 {
             if Deadline.now >= end {
@@ -60,8 +62,17 @@ final class WorkerProcess {
 
     /// It will be asked for nothing more, and may end.
     func hangUp() {
-        if socket >= 0 { close(socket) }
+        guard socket >= 0 else { return }
+        close(socket)
         socket = -1
+        lastCall = Deadline.now + Self.grace
+    }
+
+    /// Whether a picture may be given to it: one that has ended since the last one, or says something without being asked, is broken.
+    var isReady: Bool {
+        var request = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+        if poll(&request, 1, 0) != 0 { isBroken = true }
+        return !isBroken
     }
 
     /// As `Pipeline.run`, for the file open as `number`, which stays the caller's.
@@ -71,7 +82,8 @@ final class WorkerProcess {
     ) throws(ImageError) -> (report: Pipeline.Report, sink: any ByteSink) {
         let start = Deadline.now
         let milliseconds = latest.map { max(1, ($0 - min($0, start)) / 1_000_000) } ?? 0
-        guard WorkerMessage.request(words: recipe.words, format: format, milliseconds: milliseconds).send(to: socket, [number]) else { throw died() }
+        let request = WorkerMessage.request(words: recipe.words, format: format, milliseconds: milliseconds)
+        guard request.send(to: socket, [number], milliseconds: Self.sendMilliseconds) else { throw died() }
         // A codec that never looks at the time is not waited for either.
         let mine = limits.timeoutSeconds.map { start + UInt64(min($0, 1e9) * 1e9) }
         let end = [mine, latest].compactMap { $0 }.min().map { $0 + Self.grace }
@@ -80,12 +92,13 @@ final class WorkerProcess {
         // What could not be written: the worker ends its picture before the next one is asked for.
         var refusal: ImageError?
         while true {
-            guard wait(until: end ?? Deadline.now + Self.longestSilence) else {
+            guard wait(until: end ?? min(Deadline.now + Self.longestSilence, start + Self.longestPicture)) else {
                 isBroken = true
                 kill(process, SIGKILL)
                 throw .outOfTime(seconds: (Double(Deadline.now - start) / 1e9).rounded())
             }
-            guard let message = WorkerMessage.receive(from: socket)?.message else { throw died() }
+            guard let (message, stray) = WorkerMessage.receive(from: socket) else { throw died() }
+            if let stray { close(stray) }
             switch message {
             case .size(let width, let height):
                 guard answer.takes(width: width, height: height) else { throw died() }
@@ -99,6 +112,8 @@ final class WorkerProcess {
                 return (report, sink!)
             case .failure(let error):
                 guard WorkerAnswer.isStatus(error.status) else { throw died() }
+                // What it lacks another one may get: a temporary file, say, can only be opened at the start.
+                if error.mayPass { isBroken = true }
                 throw refusal ?? error
             case .request: throw died()
             }
@@ -108,6 +123,9 @@ final class WorkerProcess {
     private static let grace: UInt64 = 1_000_000_000
     /// Where nobody has said how long a picture may take: the slowest search of the largest picture says something within that.
     private static let longestSilence: UInt64 = 600_000_000_000
+    private static let longestPicture: UInt64 = 6 * longestSilence
+    private static let sendMilliseconds: Int32 = 1000
+
 
     /// False where the time has come.
     private func wait(until end: UInt64) -> Bool {
@@ -129,7 +147,14 @@ final class WorkerProcess {
         var request = pollfd(fd: socket, events: 0, revents: 0)
         let hasGone = poll(&request, 1, 100) > 0 && Int32(request.revents) & POLLHUP != 0
         if !hasGone { return .internalError("its worker process said what makes no sense") }
-        guard waitid(P_PID, id_t(process), &information, Int32(WEXITED | WNOWAIT)) == 0 else { return .internalError("its worker process is gone") }
+        // One that has closed its socket and lives is not waited for.
+        let end = Deadline.now + 100_000_000
+        while true {
+            guard waitid(P_PID, id_t(process), &information, Int32(WEXITED | WNOWAIT | WNOHANG)) == 0 else { return .internalError("its worker process is gone") }
+            if information._sifields._sigchld.si_pid != 0 { break }
+            if Deadline.now >= end { return .internalError("its worker process said what makes no sense") }
+            usleep(1000)
+        }
         let signalled = [CLD_KILLED, CLD_DUMPED].contains { Int32($0) == information.si_code }
         let status = information._sifields._sigchld.si_status
         return .internalError("its worker process \(signalled ? "died of signal \(status) (\(String(cString: strsignal(status)).lowercased()))" : "ended with status \(status)")")

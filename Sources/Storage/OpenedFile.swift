@@ -34,6 +34,20 @@ public final class OpenedFile {
         return fstat(number, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
+    /// Until the other side of a pipe has sent something, or has gone. Throws `outOfTime` at `latest`, in nanoseconds of CLOCK_MONOTONIC, or when
+    /// so many seconds have passed. Before its descriptor is taken.
+    public func waitForBytes(latest: UInt64?, seconds: Double?) throws(ImageError) {
+        let start = Deadline.now
+        let end = min(latest ?? .max, seconds.map { start + UInt64(min($0, 1e9) * 1e9) } ?? .max)
+        while true {
+            let now = Deadline.now
+            if now >= end { throw .outOfTime(seconds: (Double(now - start) / 1e9).rounded()) }
+            var request = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+            let ready = poll(&request, 1, end == .max ? -1 : Int32(clamping: (end - now + 999_999) / 1_000_000))
+            if ready > 0 || (ready < 0 && errno != EINTR) { return }
+        }
+    }
+
     /// To be asked when the descriptor has ended: throws `transferFailed` where that was not the file's end.
     public func check() throws(ImageError) {
         if let failure = pump?.failure { throw failure }

@@ -153,11 +153,12 @@ final class BatchRun: Sendable {
         let task = turn.entry.work
         var result = runner.result(of: task.job, on: turn)
         if result.status == .failed, let error = result.error, error.mayPass, task.tries < settings.jobs.retries {
-            result.isRetried = true
-            metrics.add(result)
             // 0.1 s, and twice as long each time, to 10 s.
             let delay = min(UInt64(100_000_000) << UInt64(min(task.tries, 8)), 10_000_000_000)
-            return turn.retry(Task(job: task.job, tries: task.tries + 1), after: delay)
+            if turn.retry(Task(job: task.job, tries: task.tries + 1), after: delay) {
+                result.isRetried = true
+                return metrics.add(result)
+            }
         }
         answer(result)
     }

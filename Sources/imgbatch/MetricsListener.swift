@@ -75,9 +75,7 @@ final class MetricsListener: Sendable {
     func serve() -> Never {
         var connections: [Connection] = []
         while true {
-            // Where there are too many, the next waits in the system's queue.
-            let listens = connections.count < Self.mostConnections
-            var requests = connections.map(\.request) + (listens ? [pollfd(fd: number, events: Int16(POLLIN), revents: 0)] : [])
+            var requests = connections.map(\.request) + [pollfd(fd: number, events: Int16(POLLIN), revents: 0)]
             let now = Deadline.now
             let next = connections.map(\.end).min().map { Int32(clamping: ($0 - min($0, now)) / 1_000_000 + 1) } ?? -1
             _ = poll(&requests, nfds_t(requests.count), next)
@@ -86,7 +84,9 @@ final class MetricsListener: Sendable {
                 if (request.revents == 0 || goesOn(&connection)) && Deadline.now < connection.end { open.append(connection) } else { close(connection.number) }
             }
             connections = open
-            guard listens, requests.last!.revents != 0 else { continue }
+            guard requests.last!.revents != 0 else { continue }
+            // Who has had the longest time makes room.
+            if connections.count == Self.mostConnections { close(connections.removeFirst().number) }
             let new = imgpipe_accept(number)
             if new >= 0 {
                 _ = fcntl(new, F_SETFL, O_NONBLOCK)

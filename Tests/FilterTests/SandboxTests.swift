@@ -102,6 +102,27 @@ import Testing
         }
     }
 
+    /// Each picture costs what its time allows at most, and its worker; the run goes on to its end, with the files open that it had.
+    @Test(arguments: ["hangup", "silent", "babble", "answer"]) func aWorkerThatPlaysFalseHoldsNothingUp(_ deed: String) throws {
+        let outcome = try place.sh(
+            """
+            export IMG_INTRUDER=\(deed); export PATH=\(Self.debug.path):$PATH; mkfifo jobs; exec 3<> jobs
+            timeout 60 imgbatch -j 1 --isolate always --timeout 1 < jobs > answers 3>&- &
+            for i in 1 2 3 4; do
+                printf '{"id":%d,"in":"photo.jpg","out":"out/w.jpg"}\\n' $i >&3
+                while [ "$(wc -l < answers)" -lt $i ]; do sleep 0.01; kill -0 $! || break; done
+                [ $i = 1 ] || ls /proc/$(pgrep -P $! imgbatch)/fd | wc -l
+            done
+            exec 3>&-; wait $!; echo $?; cat answers
+            """)
+        let lines = outcome.text.split(separator: "\n").map { String($0).trimmingCharacters(in: .whitespaces) }
+        try #require(lines.count == 8, "\(outcome)")
+        #expect(lines[0] == lines[2], "open files after the second picture and the fourth: \(lines)")
+        #expect(lines[3] == "0", "\(lines)")
+        let word = ["silent": "not done in 2 seconds", "answer": #""error":"","exit":65"#][deed] ?? "its worker process said what makes no sense"
+        for line in lines[4...] { #expect(line.contains(#""status":"failed""#) && line.contains(word), "\(line)") }
+    }
+
     @Test func aWorkerHasNothingOfItsParents() throws {
         let script = """
             mkfifo jobs; exec 9> kept; export AWS_SECRET_ACCESS_KEY=hidden AWS_ACCESS_KEY_ID=hidden TMPDIR=/tmp

@@ -95,7 +95,7 @@ import ImageJobs
                 tries[turn.entry.work, default: 0] += 1
                 return tries[turn.entry.work]!
             }
-            if count < 4 { turn.retry(turn.entry.work, after: 5_000_000) }
+            if count < 4 { #expect(turn.retry(turn.entry.work, after: 5_000_000)) }
         }
         for i in 0..<20 { scheduler.submit(i, priority: 7) }
         scheduler.close()
@@ -170,5 +170,22 @@ import ImageJobs
         // A thread may be late between its job and its wish for a slot, by as many as others have begun meanwhile.
         let late = order.withLock { $0.enumerated().filter { abs($0.offset - $0.element) > 2 }.count }
         #expect(late <= 2, "\(order.withLock { $0 })")
+    }
+
+    @Test func nothingIsTriedAgainAfterAllIsAbandoned() throws {
+        let begun = Atomic(false)
+        let gate = Monitor(false)
+        let mayRetry = Mutex<[Bool]>([])
+        let scheduler = try Scheduler<Int>(slots: 1, mostThreads: 1, limit: 3) { turn in
+            begun.store(true, ordering: .releasing)
+            _ = gate.wait { isOpen -> Bool? in isOpen ? true : nil }
+            mayRetry.withLock { $0.append(turn.retry(1, after: 0)) }
+        }
+        scheduler.submit(1, priority: 7)
+        while !begun.load(ordering: .acquiring) { sched_yield() }
+        #expect(scheduler.abandon().isEmpty)
+        gate.update { $0 = true }
+        scheduler.waitUntilDone()
+        #expect(mayRetry.withLock { $0 } == [false])
     }
 }

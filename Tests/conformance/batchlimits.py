@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from batch import batch, children, small_pictures
+from batch import WALLPAPERS, batch, children, small_pictures
 from harness import Results, content, take_tools
 
 
@@ -171,13 +171,76 @@ def names_and_their_journal(results, folder, small):
     results.check(status == 64 and "--newer" in said and not answers, f"--newer with %w: {status} {said}")
 
 
+def a_journal_of_numbered_names(results, folder, small):
+    """A name with the picture's size in it is known too late to be the journal's; its number is part of it all the same."""
+    os.makedirs(f"{folder}/ji")
+    for name, source in (("a", small[0]), ("b", small[3])):
+        shutil.copy(source, f"{folder}/ji/{name}.jpg")
+    for names in ("a", "ba"):
+        process = subprocess.run(["imgbatch", "--files0-from=-", "-o", f"{folder}/jo/%i-%w.jpg", "--resize", "40x40!", "--journal", f"{folder}/ji/j"],
+                                 input="".join(f"{folder}/ji/{name}.jpg\0" for name in names).encode(), capture_output=True, check=False, timeout=60)
+        statuses = [json.loads(line)["status"] for line in process.stdout.splitlines()]
+        results.check(statuses == ["done"] * len(names), f"{names}: {statuses}")
+    results.check(sorted(os.listdir(f"{folder}/jo")) == ["1-40.jpg", "2-40.jpg"], f"both are there: {os.listdir(f'{folder}/jo')}")
+
+
+def waiting_in_the_cache(results, folder, small):
+    """Jobs that wait for another to make what they want leave the processors to others."""
+    slow = {"in": WALLPAPERS[0], "format": "webp", "effort": 9, "resize": "1600"}
+    jobs = [{"id": f"slow{i}", "out": f"{folder}/cw/{i}.webp", **slow} for i in range(6)] + [{"id": f"small{i}", "in": small[i], "out": f"{folder}/cw/s{i}.jpg"} for i in range(6)]
+    answers, status, said = batch(jobs, "-j", "2", "--cache-mb", "64")
+    order = [answer["id"][:4] for answer in answers]
+    results.check(status == 0 and order == ["smal"] * 6 + ["slow"] * 6, f"small ones beside a slow one: {order} {said}")
+
+
+def a_signal_while_a_server_is_asked_again(results, folder, small):
+    """Told to stop, a job that would be tried again is answered instead."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    process = subprocess.Popen(["imgbatch", "--retries", "100"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdin.write(json.dumps({"id": 1, "in": f"http://127.0.0.1:{listener.getsockname()[1]}/a.jpg", "out": f"{folder}/x.jpg"}).encode() + b"\n")
+    process.stdin.flush()
+    listener.settimeout(30)
+    client = listener.accept()[0]
+    client.recv(65536)
+    process.terminate()
+    time.sleep(0.3)
+    client.sendall(b"HTTP/1.1 404 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    client.close()
+    # What the server says now is final; one that breaks off is tried again, but for the signal.
+    answer = process.stdout.readline()
+    results.check(process.wait(30) == -signal.SIGTERM and json.loads(answer)["exit"] == 66, f"a signal: {answer}")
+    listener.close()
+
+
+def what_a_worker_lacks(results, folder, small):
+    """A pipe whose writer comes later; a directory for temporary files that appears after the first try."""
+    for isolation in ("never", "always"):
+        fifo = f"{folder}/in-{isolation}"
+        os.mkfifo(fifo)
+        writer = subprocess.Popen(["sh", "-c", 'sleep 0.5; cat "$1" > "$2"', "sh", small[0], fifo])
+        answers, _, said = batch([{"id": 1, "in": fifo, "out": f"{folder}/late.jpg"}, {"id": 2, "in": small[0], "out": f"{folder}/soon.jpg"}], "-j", "1", "--isolate", isolation)
+        writer.wait()
+        results.check([answer["id"] for answer in answers] == [2, 1] and all(answer["status"] == "done" for answer in answers), f"a pipe whose writer is late, {isolation}: {answers} {said}")
+        answers, _, _ = batch([{"id": 1, "in": fifo, "out": f"{folder}/never.jpg"}], "--isolate", isolation, "--timeout", "1")
+        results.check(answers[0].get("exit") == 65 and "not done in 1 second" in answers[0]["error"], f"a pipe without a writer, {isolation}: {answers}")
+        place = f"{folder}/tmp-{isolation}"
+        process = subprocess.Popen(["imgbatch", "--retries", "8", "--isolate", isolation, "--max-memory", "4M"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": place})
+        process.stdin.write(json.dumps({"id": 1, "in": WALLPAPERS[0], "out": f"{folder}/tmp.png", "palette": 16}).encode() + b"\n")
+        process.stdin.close()
+        time.sleep(0.6)
+        os.mkdir(place)
+        answer = json.loads(process.stdout.read())
+        results.check(process.wait(60) == 0 and answer["status"] == "done", f"a place for temporary files that comes late, {isolation}: {answer}")
+
+
 def main():
     take_tools(__doc__)
     results = Results()
     folder = tempfile.mkdtemp(prefix="imgbatch-")
     try:
         small = small_pictures(f"{folder}/small")
-        for part in (few_threads, few_files, a_worker_that_does_not_end, pipes, silent_scrapers, outputs_that_could_not_be_made, names_and_their_journal):
+        for part in (few_threads, few_files, a_worker_that_does_not_end, pipes, silent_scrapers, outputs_that_could_not_be_made, names_and_their_journal,
+                     a_journal_of_numbered_names, waiting_in_the_cache, a_signal_while_a_server_is_asked_again, what_a_worker_lacks):
             part(results, folder, small)
     finally:
         shutil.rmtree(folder)

@@ -112,8 +112,9 @@ int imgpipe_fork(void);
 /* A pair of sockets for messages (SOCK_SEQPACKET). */
 int imgpipe_socket_pair(int sockets[2]);
 
-/* One message with up to two descriptors; sendmsg(2), SCM_RIGHTS. */
-int imgpipe_send(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
+/* One message with up to two descriptors; sendmsg(2), SCM_RIGHTS. Waits for room: about so many milliseconds, without end where that is
+   negative. -1 on failure. */
+int imgpipe_send(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count, int milliseconds);
 
 /* The next one: its length, 0 at the end, -1 on failure; `descriptors` has room for two. Their count is -1 where the process may not have as many
    open. */

@@ -11,9 +11,9 @@ package struct Packet: Sendable {
 
     package init() {}
 
-    /// With descriptors, which the sender keeps. False where nobody listens.
-    package func send(to socket: Int32, _ descriptors: [Int32] = []) -> Bool {
-        imgpipe_send(socket, bytes, bytes.count, descriptors, Int32(descriptors.count)) == 0
+    /// With descriptors, which the sender keeps. False where nobody listens, or has not for so many `milliseconds`.
+    package func send(to socket: Int32, _ descriptors: [Int32] = [], milliseconds: Int32? = nil) -> Bool {
+        imgpipe_send(socket, bytes, bytes.count, descriptors, Int32(descriptors.count), milliseconds ?? -1) == 0
     }
 
     /// Waits for one; nil where the sender has gone, or has sent more than `mostBytes`. The descriptors are none where this process may not have as many open as were sent.
@@ -22,7 +22,11 @@ package struct Packet: Sendable {
         packet.bytes = [UInt8](repeating: 0, count: mostBytes)
         var (descriptors, count): ([Int32], Int32) = ([-1, -1], 0)
         let n = imgpipe_receive(socket, &packet.bytes, mostBytes, &descriptors, &count)
-        guard n > 0 else { return nil }
+        guard n > 0 else {
+            // An empty packet may have some too.
+            for number in descriptors[..<Int(max(0, count))] { close(number) }
+            return nil
+        }
         packet.bytes.removeLast(mostBytes - n)
         return (packet, descriptors[..<Int(max(0, count))])
     }

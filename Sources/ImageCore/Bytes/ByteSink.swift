@@ -27,9 +27,15 @@ public final class MemorySink: ByteSink {
     public private(set) var file: [UInt8]?
     private var bytes: [UInt8] = []
 
-    public init() {}
+    private let limitBytes: Int
+
+    /// `limitBytes`: more throws `overLimit(.memory)`.
+    public init(limitBytes: Int = .max) { self.limitBytes = limitBytes }
 
     public func write(_ bytes: RawSpan) throws(ImageError) {
+        guard bytes.byteCount <= limitBytes - self.bytes.count else {
+            throw .overLimit(.memory, value: UInt64(self.bytes.count + bytes.byteCount), maximum: UInt64(limitBytes))
+        }
         bytes.withUnsafeBytes { self.bytes.append(contentsOf: $0) }
     }
 

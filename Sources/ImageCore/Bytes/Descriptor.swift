@@ -40,6 +40,12 @@ public struct Descriptor: ~Copyable {
         return descriptor
     }
 
+    /// One that another process has opened, as `open(reading:)` does, and has handed over.
+    package init(handed number: Int32) {
+        self.init(number: number)
+        isNamedPipe = kind == S_IFIFO
+    }
+
     /// One that another process has opened.
     package init(number: Int32, isNamedPipe: Bool) {
         self.init(number: number)

@@ -7,7 +7,7 @@ import Synchronization
 public enum ScratchFile {
     private struct State {
         var number: Int32 = -1
-        /// Why it could not be opened; 0 before it was tried.
+        /// Why it could not be opened, where that is for good: no name can be opened any more. 0 else.
         var code: Int32 = 0
         /// What was lent, by where it ends, and what has come back, in order.
         var end: off_t = 0
@@ -16,11 +16,9 @@ public enum ScratchFile {
         var spare: [Int32] = []
 
         mutating func open() throws(ImageError) {
-            if number < 0 && code == 0 {
-                number = ScratchFile.openUnnamed()
-                code = number < 0 ? errno : 0
-            }
-            guard number >= 0 else { throw .temporaryFile(errno: code) }
+            if number < 0 && code != 0 { throw .temporaryFile(errno: code) }
+            if number < 0 { number = ScratchFile.openUnnamed() }
+            guard number >= 0 else { throw .temporaryFile(errno: errno) }
         }
 
         /// The first room that is large enough.
@@ -55,11 +53,15 @@ public enum ScratchFile {
 
     private static let state = Mutex(State())
 
-    /// Opens it, where that can be; that it cannot be is said to who needs it.
+    /// Opens it, where that can be, before nothing can be opened any more; that it could not be is said to who needs it.
     /// `wholes`: how many whole ones may be needed at a time.
     public static func openNow(wholes: Int = 0) {
         state.withLock { (state) in
-            _ = try? state.open()
+            do throws(ImageError) {
+                try state.open()
+            } catch {
+                if case .temporaryFile(let code) = error { state.code = code }
+            }
             while state.spare.count < wholes, case let number = openUnnamed(), number >= 0 { state.spare.append(number) }
         }
     }
