@@ -149,7 +149,6 @@ def outputs_that_could_not_be_made(results, folder, small):
     else:
         print("SKIPPED: no file system can be mounted here")
         results.skipped += 1
-    # A server's name cannot pass: both are tried to the end, and the file is the first one's.
     os.makedirs(f"{folder}/one"), os.makedirs(f"{folder}/two")
     shutil.copy(small[0], f"{folder}/one/x.jpg")
     with open(f"{folder}/two/x.jpg", "wb") as file:
@@ -157,7 +156,8 @@ def outputs_that_could_not_be_made(results, folder, small):
     names = "".join(f"{folder}/{part}/x.jpg\0" for part in ("one", "two"))
     process = subprocess.run(["imgbatch", "--files0-from=-", "-o", f"{folder}/same/%n.jpg", "-j", "1", "--retries", "3"], input=names.encode(), capture_output=True, check=False, timeout=60)
     ends = [(answer["status"], answer.get("exit")) for answer in map(json.loads, process.stdout.splitlines())]
-    results.check(ends == [("done", None), ("failed", 73)], f"two pictures of one name: {ends}")
+    # Whichever is begun first has the name, the damaged one too; the other never gets it.
+    results.check(sorted(ends) in ([("done", None), ("failed", 73)], [("failed", 65), ("failed", 73)]), f"two pictures of one name: {ends}")
 
 
 def names_and_their_journal(results, folder, small):
