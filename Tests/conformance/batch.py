@@ -18,7 +18,7 @@ LONG = bool(os.environ.get("LONG"))
 WALLPAPERS = sorted(glob.glob("/usr/share/backgrounds/mate/*/*.jpg") + glob.glob("/usr/share/backgrounds/mate/*/*.png"))
 
 # Neither large nor small.
-PHOTOGRAPH = next((path for path in WALLPAPERS if path.endswith(".jpg") and os.path.getsize(path) > 200_000), None)
+PHOTOGRAPH = next((path for path in WALLPAPERS if path.endswith(".jpg") and 200_000 < os.path.getsize(path) < 2_000_000), None)
 
 
 def batch(jobs, *options, folder=None, **run):
