@@ -29,6 +29,9 @@ let package = Package(
         .executable(name: "imgstrip", targets: ["imgstrip"]),
         .executable(name: "imginfo", targets: ["imginfo"]),
         .library(name: "ImageJobs", targets: ["ImageJobs"]),
+        // For the service, a package of its own.
+        .library(name: "FilterSupport", targets: ["FilterSupport"]),
+        .library(name: "CPlatformShims", targets: ["CPlatformShims"]),
         .executable(name: "imgquality", targets: ["imgquality"]),
         .executable(name: "imgbatch", targets: ["imgbatch"]),
         .executable(name: "imgget", targets: ["imgget"]),

@@ -48,10 +48,29 @@ enum WorkerMessage {
             for warning in warnings { packet.put(Array(warning.utf8.prefix(Self.mostTextBytes))) }
         case .failure(let error):
             packet.put(byte: 5)
+            packet.put(byte: FailureKind(error).rawValue)
+            if case .outOfTime(let seconds) = error { packet.put(wide: seconds.bitPattern) }
             packet.put(number: Int32(error.status.rawValue))
             packet.put(Array(error.description.utf8.prefix(Self.mostTextBytes)))
         }
         return packet.send(to: socket, descriptors)
+    }
+
+    /// Who is to blame, which the status alone does not say.
+    private enum FailureKind: UInt8 {
+        case other, damaged, unsupported, overLimit, outOfMemory, outOfTime, notReached
+
+        init(_ error: ImageError) {
+            self = switch error {
+            case .truncated, .damaged: .damaged
+            case .unsupported: .unsupported
+            case .overLimit: .overLimit
+            case .outOfMemory: .outOfMemory
+            case .outOfTime: .outOfTime
+            case .notReached: .notReached
+            default: .other
+            }
+        }
     }
 
     private static let mostTextBytes = 2048
@@ -85,8 +104,19 @@ enum WorkerMessage {
             for _ in 0..<packet.byte() { report.warnings.append(String(decoding: packet.text(), as: UTF8.self)) }
             return (.report(report), descriptor)
         case 5:
+            let kind = FailureKind(rawValue: packet.byte()) ?? .other
+            let seconds = kind == .outOfTime ? Double(bitPattern: packet.wide()) : 0
             let status = UInt32(bitPattern: packet.number())
-            return (.failure(.upstream(StreamFailure(status: status, name: [], message: String(decoding: packet.text(), as: UTF8.self)))), descriptor)
+            let message = String(decoding: packet.text(), as: UTF8.self)
+            let error: ImageError = switch kind {
+            case .damaged: .damaged(message)
+            case .unsupported: .unsupported(message)
+            case .outOfMemory: .outOfMemory
+            case .outOfTime: .outOfTime(seconds: seconds)
+            case .notReached: .notReached(message)
+            case .overLimit, .other: .upstream(StreamFailure(status: status, name: [], message: message))
+            }
+            return (.failure(error), descriptor)
         default: return nil
         }
     }

@@ -2,18 +2,18 @@ import CPlatformShims
 import Glibc
 
 /// A file in memory that is written once, and read like any other.
-package final class MemoryFile: ByteSink {
+public final class MemoryFile: ByteSink {
     private let number: Int32
-    package private(set) var byteCount = 0
+    public private(set) var byteCount = 0
 
-    package init() throws(ImageError) {
+    public init() throws(ImageError) {
         number = imgpipe_memory_file()
         guard number >= 0 else { throw .temporaryFile(errno: errno) }
     }
 
     deinit { close(number) }
 
-    package func write(_ bytes: RawSpan) throws(ImageError) {
+    public func write(_ bytes: RawSpan) throws(ImageError) {
         do throws(ImageError) {
             try Descriptor(number: number, owned: false).write(bytes)
         } catch .writeFailed(let code) {
@@ -22,9 +22,9 @@ package final class MemoryFile: ByteSink {
         byteCount += bytes.byteCount
     }
 
-    package func commit() throws(ImageError) {}
+    public func commit() throws(ImageError) {}
 
-    package func reset() throws(ImageError) {
+    public func reset() throws(ImageError) {
         guard ftruncate(number, 0) == 0, lseek(number, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
         byteCount = 0
     }
@@ -34,6 +34,13 @@ package final class MemoryFile: ByteSink {
         let copy = imgpipe_duplicate(number)
         guard copy >= 0, lseek(copy, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
         return Descriptor(number: copy)
+    }
+
+    /// The same for who is not to write, and reads at a place of his own: it is opened anew.
+    public func readOnlyDescriptor() throws(ImageError) -> Descriptor {
+        let other = imgpipe_open("/proc/self/fd/\(number)", O_RDONLY | O_CLOEXEC, 0)
+        guard other >= 0 else { throw .temporaryFile(errno: errno) }
+        return Descriptor(number: other)
     }
 
     /// From its start; one reader at a time.
