@@ -1,4 +1,5 @@
 import FilterSupport
+import Glibc
 import HTTPTypes
 import ImageCore
 
@@ -47,6 +48,9 @@ struct ServiceFault: Error, Sendable {
         case .notReached: self.init(.unprocessableContent, "not_reached", detail)
         case .outOfTime: self.init(.gatewayTimeout, "timeout", detail)
         case .outOfMemory, .temporaryFile: self.init(.serviceUnavailable, "memory", detail, retryAfter: 1)
+        case .cannotOpen(let code) where [ENOENT, ENOTDIR, EISDIR, ENAMETOOLONG].contains(code): self = .notFound
+        // A link or a path that leads out of the storage, and a file that is not for us.
+        case .cannotOpen(let code) where [EXDEV, ELOOP, EACCES, EPERM].contains(code): self.init(.forbidden, "path", "this is not given out")
         case .cannotOpen, .cannotReach, .readFailed, .transferFailed: self.init(.badGateway, "storage", detail)
         // What a worker has said and has no kind of its own is a limit of the picture.
         case .upstream(let failure) where ExitStatus(rawValue: failure.status) == .data: self.init(.unprocessableContent, "limit", detail)
