@@ -38,7 +38,7 @@ let package = Package(
             ],
             swiftSettings: swift),
         .executableTarget(name: "imgserve", dependencies: ["ImageService"], swiftSettings: swift),
-        .testTarget(name: "ImageServiceTests", dependencies: ["ImageService"], swiftSettings: swift),
+        .testTarget(name: "ImageServiceTests", dependencies: ["ImageService", .product(name: "HTTPTypes", package: "swift-http-types")], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,7 +1,7 @@
 /// Values of headers, taken apart: RFC 9110, section 5.6.
-enum HeaderValue {
+package enum HeaderValue {
     /// The value of a parameter behind a semicolon, without its quotes; nil where there is none of the name, which may be of any case.
-    static func parameter(_ name: String, of value: [UInt8]) -> [UInt8]? {
+    package static func parameter(_ name: String, of value: [UInt8]) -> [UInt8]? {
         var rest = value.drop { $0 != UInt8(ascii: ";") }
         while rest.first == UInt8(ascii: ";") {
             rest = rest.dropFirst().drop { $0 == 0x20 || $0 == 0x09 }
@@ -32,7 +32,7 @@ enum HeaderValue {
     }
 
     /// Whether an Accept header asks for a media type by its name, and not with q=0. Wildcards ask for nothing by name: old clients send them.
-    static func accepts(_ type: String, _ header: String) -> Bool {
+    package static func accepts(_ type: String, _ header: String) -> Bool {
         header.split(separator: ",").contains { part in
             guard part.prefix(while: { $0 != ";" }).trimmed.lowercased() == type else { return false }
             return parameter("q", of: Array(part.utf8)).flatMap { Double(String(decoding: $0, as: UTF8.self)) } ?? 1 > 0
@@ -40,7 +40,7 @@ enum HeaderValue {
     }
 
     /// Whether If-None-Match names an entity tag, by the weak comparison that it asks for.
-    static func matches(_ header: String, _ etag: String) -> Bool {
+    package static func matches(_ header: String, _ etag: String) -> Bool {
         header.split(separator: ",").contains { part in
             let tag = part.trimmed
             return tag == "*" || tag == etag || tag == "W/" + etag

@@ -4,11 +4,11 @@ import ImageJobs
 import Storage
 
 /// Names and values of a URL's query, as forms write them.
-struct Query: Sendable {
-    private(set) var pairs: [(name: String, value: String)] = []
+package struct Query: Sendable {
+    package private(set) var pairs: [(name: String, value: String)] = []
 
     /// Throws `request` for bytes that are no text.
-    init(_ text: String?) throws(ServiceFault) {
+    package init(_ text: String?) throws(ServiceFault) {
         for pair in (text ?? "").utf8.split(separator: UInt8(ascii: "&")) {
             let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
             pairs.append((try Self.decode(pair[..<equals]), try Self.decode(pair[equals...].dropFirst())))
@@ -30,14 +30,14 @@ struct Query: Sendable {
 }
 
 /// What a request asks for: a recipe, and the format that its answer has.
-struct Wish: Sendable {
-    let recipe: Recipe
-    let format: EncodedFormat
+package struct Wish: Sendable {
+    package let recipe: Recipe
+    package let format: EncodedFormat
     /// The answer depends on the request's Accept header.
     let isNegotiated: Bool
 
     /// `name`: of the picture, whose ending says the format where the query does not; empty for none. `accept`: the request's header.
-    init(_ query: Query, _ reader: RecipeReader, name: [UInt8], accept: String?) throws(ServiceFault) {
+    package init(_ query: Query, _ reader: RecipeReader, name: [UInt8], accept: String?) throws(ServiceFault) {
         var query = query
         isNegotiated = query.pairs.last { $0.name == "format" }?.value == "auto"
         do throws(ImageError) {

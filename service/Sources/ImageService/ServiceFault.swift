@@ -4,11 +4,11 @@ import HTTPTypes
 import ImageCore
 
 /// Why a request has no picture: a status of HTTP, a word for programs, a line for people.
-struct ServiceFault: Error, Sendable {
-    let status: HTTPResponse.Status
+package struct ServiceFault: Error, Sendable {
+    package let status: HTTPResponse.Status
     /// The same for the same kind of fault.
-    let word: String
-    let detail: String
+    package let word: String
+    package let detail: String
     var allow: String?
     /// Seconds after which it may go better.
     var retryAfter: Int?

@@ -24,7 +24,7 @@ public struct URLSignature: Sendable {
     }
 
     /// Throws 403 where the signature is missing, wrong or out of time. `now`: seconds since 1970.
-    func check(path: String, query: String?, now: Int = time(nil)) throws(ServiceFault) {
+    package func check(path: String, query: String?, now: Int = time(nil)) throws(ServiceFault) {
         func refused(_ detail: String) -> ServiceFault { ServiceFault(.forbidden, "signature", detail) }
         let pairs = (query ?? "").split(separator: "&", omittingEmptySubsequences: true)
         let signatures = pairs.filter { $0.hasPrefix("sign=") }

@@ -1,4 +1,5 @@
 import FilterSupport
+import Glibc
 import ImageCore
 import ImageJobs
 import ImageService
@@ -14,7 +15,11 @@ struct ImgServe: FilterCommand {
 
     /// A process that works for another one has no command line.
     static func main() {
-        if WorkerMain.isAsked { WorkerMain.run(program: declaration.name) }
+        if WorkerMain.isAsked {
+            // Who answers goes first: health is asked for while all processors work.
+            _ = nice(5)
+            WorkerMain.run(program: declaration.name)
+        }
         run()
     }
 

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ImageService
+import ImageService
 
 @Suite struct HeaderValueTests {
     @Test func parametersAreFoundQuotedOrNot() {

@@ -15,7 +15,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    private enum Timer { case idle, read, write, drain }
+    private enum Timer { case idle, read, write, drain, hold }
 
     private let connection: Connection
     private let settings: ConnectionSettings
@@ -41,6 +41,12 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Bytes are dropped before they are decoded.
     private(set) var isLingering = false
     private var drainedBytes = 0
+    /// Since bytes were last asked for.
+    private var isDropping = false
+    /// The answer at hand turns its client away, who may come again at once.
+    private var turnsAway = false
+    /// Nothing is read for a while.
+    private var isHeld = false
 
     init(_ connection: Connection, _ settings: ConnectionSettings, _ events: any ConnectionEvents) {
         (self.connection, self.settings, self.events) = (connection, settings, events)
@@ -83,19 +89,35 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .head(let head):
             isReading = true
             unanswered += 1
+            // Its first bytes may have come together with the end of the one before.
+            if unanswered == 1 && timer?.kind != .read { beginRequest() }
             requestCloses = !head.isKeepAlive
             bodyBytes = head.headers.contains(name: "transfer-encoding") ? nil : head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
             expectsWord = head.headers["expect"].contains { $0.lowercased() == "100-continue" }
         case .body(let bytes):
             expectsWord = false
-            // Answered, and the connection is to be used again.
-            if unanswered == 0 { drain(bytes.readableBytes) }
+            // Answered, and the connection is to be used again: nobody needs to be woken for these.
+            if unanswered == 0 {
+                isDropping = true
+                return drain(bytes.readableBytes)
+            }
         case .end:
             (isReading, expectsWord) = (false, false)
             if timer?.kind == .read || timer?.kind == .drain { stopTimer() }
-            if unanswered == 0 { rest() }
+            if unanswered == 0 && !isHeld { rest() }
         }
         context.fireChannelRead(data)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        // Who has seen nothing does not ask for more.
+        if isDropping { read(context: context) }
+        isDropping = false
+        context.fireChannelReadComplete()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if !isHeld { context.read() }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -143,6 +165,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             let isRestLong = isReading && unanswered <= 1 && (bodyBytes ?? .max) > settings.mostDrainedBytes
             if isRestLong || expectsWord || head.headers["connection"].contains("close") { closesAfterAnswer = true }
             if closesAfterAnswer { head.headers.replaceOrAdd(name: "connection", value: "close") }
+            turnsAway = head.status == .serviceUnavailable
             start(.write, settings.write)
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body: context.write(data, promise: promise)
@@ -158,10 +181,29 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The system has taken the last byte of an answer.
     private func answered() {
-        guard let context, !isOver else { return }
+        guard context != nil, !isOver else { return }
         if timer?.kind == .write { stopTimer() }
+        if turnsAway && (isReading || !closesAfterAnswer) && unanswered == 0 { return hold() }
+        goOn()
+    }
+
+    /// Who was turned away and comes again at once would take the processors from those that were not: his connection is not read from for a
+    /// while, which costs nothing, and is shorter than Retry-After has told him.
+    private func hold() {
+        turnsAway = false
         if closesAfterAnswer {
-            if isReading { linger() } else { context.close(promise: nil) }
+            (isOver, isLingering) = (true, true)
+            context?.close(mode: .output, promise: nil)
+        }
+        start(.hold, settings.hold)
+        isHeld = true
+        // The read that is under way is called off too.
+        try? context?.channel.syncOptions?.setOption(.autoRead, value: false)
+    }
+
+    private func goOn() {
+        if closesAfterAnswer {
+            if isReading { linger() } else { context?.close(promise: nil) }
         } else if unanswered == 0 {
             if isReading { start(.drain, settings.drain) } else { rest() }
         } else if unanswered == 1 && isReading {
@@ -185,11 +227,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Nothing is said any more, and what comes is dropped, until the client closes or has had its time.
     private func linger() {
+        if !isLingering { context?.close(mode: .output, promise: nil) }
         (isOver, isLingering) = (true, true)
-        context?.close(mode: .output, promise: nil)
         start(.drain, settings.drain)
         watch?.read()
     }
+
+    /// By `ByteWatch`, to drop more.
+    func readOn(_ context: ChannelHandlerContext) { if !isHeld { context.read() } }
 
     private func start(_ kind: Timer, _ time: TimeAmount) {
         stopTimer()
@@ -200,6 +245,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private func stopTimer() {
         timer?.task.cancel()
         timer = nil
+        letGo()
+    }
+
+    /// Reading goes on.
+    private func letGo() {
+        guard isHeld else { return }
+        isHeld = false
+        try? context?.channel.syncOptions?.setOption(.autoRead, value: true)
     }
 
     private func timeIsOver(_ kind: Timer) {
@@ -207,6 +260,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         guard let context else { return }
         switch kind {
         case .idle, .drain: context.close(promise: nil)
+        case .hold:
+            goOn()
+            letGo()
         case .write:
             events.writeTimedOut()
             context.close(promise: nil)
@@ -257,7 +313,7 @@ final class ByteWatch: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        if keeper.isLingering { context.read() } else { context.fireChannelReadComplete() }
+        if keeper.isLingering { keeper.readOn(context) } else { context.fireChannelReadComplete() }
     }
 
     func read() { context?.read() }

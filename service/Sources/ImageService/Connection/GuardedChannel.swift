@@ -46,6 +46,8 @@ struct ConnectionSettings: Sendable {
     var idle: TimeAmount = .seconds(30)
     /// For what comes behind an answer that was given before the request had ended.
     var drain: TimeAmount = .seconds(1)
+    /// Behind an answer that turns a client away.
+    var hold: TimeAmount = .milliseconds(500)
     var mostDrainedBytes = 1 << 20
     /// For a request that was on its way when the service was told to stop.
     var lastCall: TimeAmount = .milliseconds(250)

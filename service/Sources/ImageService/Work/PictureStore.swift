@@ -4,7 +4,7 @@ import ImageCore
 import Storage
 
 /// Where pictures of `GET /image/KEY` are: beneath a directory, or behind a prefix of a bucket; and nothing outside of it.
-final class PictureStore: Sendable {
+package final class PictureStore: Sendable {
     private enum Place: Sendable {
         /// Open as long as the service runs: what it is called may change.
         case directory(Int32)
@@ -38,7 +38,7 @@ final class PictureStore: Sendable {
     }
 
     /// The key of a URL's path behind /image/, its escapes undone once. Throws 400 for escapes that are none, 403 for what might lead elsewhere.
-    static func key(ofPath text: Substring) throws(ServiceFault) -> [UInt8] {
+    package static func key(ofPath text: Substring) throws(ServiceFault) -> [UInt8] {
         let raw = Array(text.utf8)
         for (place, byte) in raw.enumerated() where byte == UInt8(ascii: "%") {
             guard raw.count - place > 2, raw[(place + 1)...(place + 2)].allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || UInt8(ascii: "a")...UInt8(ascii: "f") ~= $0 | 0x20 })
