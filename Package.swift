@@ -114,6 +114,8 @@ let package = Package(
 
 if fuzzes {
     package.products.append(.library(name: "FuzzTargets", type: .static, targets: ["FuzzTargets"]))
+    // Of the service's package, which is built with SwiftNIO.
+    package.targets.append(.target(name: "Multipart", path: "service/Sources/Multipart", swiftSettings: swift))
     package.targets.append(
-        .target(name: "FuzzTargets", dependencies: ["FilterSupport", "ImageCodecs", "ImageMetadata"], path: "Tests/Fuzz", swiftSettings: swift))
+        .target(name: "FuzzTargets", dependencies: ["FilterSupport", "ImageCodecs", "ImageMetadata", "Multipart"], path: "Tests/Fuzz", swiftSettings: swift))
 }

@@ -24,9 +24,12 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
     ],
     targets: [
+        // Apart, so that it is fuzzed without SwiftNIO: scripts/fuzz.
+        .target(name: "Multipart", swiftSettings: swift),
         .target(
             name: "ImageService",
             dependencies: [
+                "Multipart",
                 .product(name: "FilterSupport", package: "imgpipe"), .product(name: "ImageCodecs", package: "imgpipe"),
                 .product(name: "ImageCore", package: "imgpipe"), .product(name: "ImageJobs", package: "imgpipe"),
                 .product(name: "Storage", package: "imgpipe"), .product(name: "CPlatformShims", package: "imgpipe"),
@@ -38,6 +41,7 @@ let package = Package(
             ],
             swiftSettings: swift),
         .executableTarget(name: "imgserve", dependencies: ["ImageService"], swiftSettings: swift),
+        .testTarget(name: "MultipartTests", dependencies: ["Multipart"], swiftSettings: swift),
         .testTarget(name: "ImageServiceTests", dependencies: ["ImageService", .product(name: "HTTPTypes", package: "swift-http-types")], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

@@ -1,6 +1,7 @@
 import ImageCodecs
 import ImageCore
 import ImageJobs
+import Multipart
 import Storage
 
 /// Names and values of a URL's query, as forms write them.

@@ -25,7 +25,7 @@ import ImageService
         #expect(try words("strip=1") == ["--strip"])
         #expect(try words("keep=icc&keep=exif&drop=gps") == ["--keep=icc,exif", "--drop=gps"])
         #expect(try words("palette&format=png") == ["--keep=copyright", "--format=png", "--palette=256"])
-        #expect(try words("background=%23ff+0".replacing("+0", "0000")) == ["--background=#ff0000", "--keep=copyright"])
+        #expect(try words("background=%23ff0000") == ["--background=#ff0000", "--keep=copyright"])
     }
 
     @Test func wrongQueriesAreTheCallersFault() {

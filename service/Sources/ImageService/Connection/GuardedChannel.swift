@@ -2,14 +2,27 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTP1
+import Synchronization
 
 /// HTTP/1.1 as Hummingbird has it, with a guard over each connection's times (`ConnectionGuard`).
 struct GuardedChannel: ServerChildChannel {
-    struct Value: ServerChildChannelValue {
+    final class Value: ServerChildChannelValue {
         let http: HTTP1Channel.Value
         let connection: Connection
+        private let isHandled = Atomic<Bool>(false)
+
+        init(_ http: HTTP1Channel.Value, _ connection: Connection) { (self.http, self.connection) = (http, connection) }
 
         var channel: any Channel { http.channel }
+
+        func takeOver() { isHandled.store(true, ordering: .relaxed) }
+
+        /// A connection that came while the server stopped has nobody who handles it, and SwiftNIO ends the program over one that is dropped.
+        deinit {
+            if isHandled.load(ordering: .relaxed) { return }
+            let http = http
+            Task { try? await http.executeThenClose { _, _ in } }
+        }
     }
 
     let http: HTTP1Channel
@@ -18,17 +31,19 @@ struct GuardedChannel: ServerChildChannel {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         let connection = Connection(permit: { [weak channel] in channel?.triggerUserOutboundEvent(BodyIsWanted(), promise: nil) })
-        return http.setup(channel: channel, logger: logger).flatMapThrowing { [settings, events] value in
+        return http.setup(channel: channel, logger: logger).flatMapThrowing { [settings, events] http in
+            let value = Value(http, connection)
             let pipeline = channel.pipeline.syncOperations
             let keeper = ConnectionGuard(connection, settings, events)
             let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
             try pipeline.addHandler(keeper, position: .after(decoder))
             try pipeline.addHandler(ByteWatch(keeper), position: .first)
-            return Value(http: value, connection: connection)
+            return value
         }
     }
 
     func handle(value: Value, logger: Logger) async {
+        value.takeOver()
         await Connection.$current.withValue(value.connection) { await http.handle(value: value.http, logger: logger) }
     }
 }
@@ -50,7 +65,7 @@ struct ConnectionSettings: Sendable {
     var hold: TimeAmount = .milliseconds(500)
     var mostDrainedBytes = 1 << 20
     /// For a request that was on its way when the service was told to stop.
-    var lastCall: TimeAmount = .milliseconds(250)
+    var lastCall: TimeAmount = .seconds(1)
 }
 
 /// Who is told of what happens to connections. By event loops: it must not wait.

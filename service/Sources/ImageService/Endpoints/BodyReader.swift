@@ -2,6 +2,7 @@ import Glibc
 import HTTPTypes
 import HummingbirdCore
 import ImageCore
+import Multipart
 import Synchronization
 
 /// Bytes of bodies that are held, of all requests together: who would go over it is turned away.

@@ -2,6 +2,7 @@ import HTTPTypes
 import HummingbirdCore
 import ImageCore
 import ImageJobs
+import Multipart
 import Storage
 
 /// `POST /compress`: a picture in, a smaller one out.

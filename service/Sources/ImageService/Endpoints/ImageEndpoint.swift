@@ -5,6 +5,7 @@ import HummingbirdCore
 import ImageCodecs
 import ImageCore
 import ImageJobs
+import Multipart
 import NIOCore
 import Storage
 

@@ -20,6 +20,7 @@ final class WorkQueue: Sendable {
         let number: UInt64
         let make: @Sendable (Turn, Order) throws(ImageError) -> Picture
         fileprivate let stage: Mutex<Stage>
+        private let watcher = Mutex<Task<Void, any Error>?>(nil)
 
         fileprivate init(
             _ number: UInt64, _ continuation: CheckedContinuation<Result<Picture, ServiceFault>, Never>,
@@ -40,6 +41,15 @@ final class WorkQueue: Sendable {
             }
         }
 
+        /// Ends with the answer.
+        fileprivate var watch: Task<Void, any Error>? {
+            get { watcher.withLock { $0 } }
+            set {
+                watcher.withLock { $0 = newValue }
+                if isAnswered { newValue?.cancel() }
+            }
+        }
+
         /// The first answer counts.
         fileprivate func answer(_ result: Result<Picture, ServiceFault>) {
             let continuation: CheckedContinuation<Result<Picture, ServiceFault>, Never>? = stage.withLock { stage in
@@ -50,6 +60,7 @@ final class WorkQueue: Sendable {
                 }
             }
             continuation?.resume(returning: result)
+            watch?.cancel()
         }
     }
 
@@ -83,6 +94,12 @@ final class WorkQueue: Sendable {
             connection?.whenGone { [workers] in
                 order.answer(.failure(.gone))
                 workers.stop(owner: number)
+            }
+            guard let expiry else { return }
+            // Not only when its turn has come.
+            order.watch = Task {
+                try await Task.sleep(nanoseconds: expiry - min(expiry, Deadline.now))
+                order.answer(.failure(.expired))
             }
         }
         connection?.whenGone(nil)

@@ -1,6 +1,6 @@
 import Testing
 
-import ImageService
+import Multipart
 
 @Suite struct HeaderValueTests {
     @Test func parametersAreFoundQuotedOrNot() {

@@ -50,7 +50,7 @@ package enum HeaderValue {
 
 extension StringProtocol {
     /// Without blanks at its ends.
-    var trimmed: String {
+    package var trimmed: String {
         let start = drop { $0 == " " || $0 == "\t" }
         return String(start.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
     }
