@@ -246,6 +246,8 @@ def leaving_and_waiting(results, files):
         clients = [service.connect() for _ in range(8)]
         for client in clients:
             client.send(request("POST", slow, large))
+            # One that is worked on, one that is next, two in the queue: room for each must have been made before the next one comes.
+            time.sleep(0.15)
         results.check(service.wait_for(lambda: service.ask("GET", "/readyz").status == 503), "/readyz fails while the queue is full")
         began = time.monotonic()
         answer = service.post("/compress", large)
