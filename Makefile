@@ -5,6 +5,7 @@
 # make fuzz       libFuzzer over what reads strangers' bytes, SECONDS=60 for each target
 # make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds, ONLY='one process' some cases
 # make flamegraph where a batch spends its time, as flamegraph.svg (docs/profiling.md)
+# make serve      builds imgserve, and starts it; ARGS='--listen :9000'
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean
 
@@ -21,6 +22,9 @@ PAGES := $(wildcard man/*.[1-8])
 LINK := .build/link
 BUILD := --configuration release --static-swift-stdlib -Xlinker --as-needed -Xlinker -s -Xswiftc -use-ld=lld \
     -Xlinker -z -Xlinker pack-relative-relocs -Xswiftc -L$(LINK) -Xswiftc -Xclang-linker -Xswiftc -static-libgcc
+
+# A package of its own, on this one and on Hummingbird: some minutes the first time.
+SERVICE := --package-path service $(BUILD)
 
 # Without any shared library; Debian has no static Little CMS, so only what decodes and encodes nothing. Starts in half the time.
 STATIC_TOOLS := imgresize
@@ -41,6 +45,17 @@ ifdef STATIC
 	done
 	@echo 'fully static: $(STATIC_TOOLS); the others stay dynamic, as Debian has no static Little CMS'
 endif
+
+service-bin:
+	mkdir -p $(LINK) bin
+	ln -sf "$$(gcc -print-file-name=libstdc++.a)" $(LINK)/
+	$(SWIFT) build $(SERVICE) --product imgserve
+	install -m 755 "$$($(SWIFT) build $(SERVICE) --show-bin-path)/imgserve" bin/
+
+serve:
+	scripts/install-packages build
+	$(MAKE) service-bin
+	bin/imgserve $(ARGS)
 
 demo:
 	scripts/install-packages build demo
@@ -84,13 +99,13 @@ flamegraph:
 
 install: bin
 	mkdir -p $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(TOOLS:%=bin/%) $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(TOOLS:%=bin/%) $(wildcard bin/imgserve) $(DESTDIR)$(PREFIX)/bin/
 	for page in $(PAGES); do \
 	    section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
 	    mkdir -p "$$section" && install -m 644 "$$page" "$$section/" || exit 1; \
 	done
 
 clean:
-	rm -rf .build .build-static .build-zlib .build-flame bin flamegraph.svg
+	rm -rf service/.build service/.build-tests .build .build-static .build-zlib .build-flame bin flamegraph.svg
 
-.PHONY: all bin demo check check-all fuzz bench flamegraph install clean
+.PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install clean

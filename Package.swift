@@ -29,6 +29,9 @@ let package = Package(
         .executable(name: "imgstrip", targets: ["imgstrip"]),
         .executable(name: "imginfo", targets: ["imginfo"]),
         .library(name: "ImageJobs", targets: ["ImageJobs"]),
+        // For the service, a package of its own.
+        .library(name: "FilterSupport", targets: ["FilterSupport"]),
+        .library(name: "CPlatformShims", targets: ["CPlatformShims"]),
         .executable(name: "imgquality", targets: ["imgquality"]),
         .executable(name: "imgbatch", targets: ["imgbatch"]),
         .executable(name: "imgget", targets: ["imgget"]),
@@ -111,6 +114,8 @@ let package = Package(
 
 if fuzzes {
     package.products.append(.library(name: "FuzzTargets", type: .static, targets: ["FuzzTargets"]))
+    // Of the service's package, which is built with SwiftNIO.
+    package.targets.append(.target(name: "Multipart", path: "service/Sources/Multipart", swiftSettings: swift))
     package.targets.append(
-        .target(name: "FuzzTargets", dependencies: ["FilterSupport", "ImageCodecs", "ImageMetadata"], path: "Tests/Fuzz", swiftSettings: swift))
+        .target(name: "FuzzTargets", dependencies: ["FilterSupport", "ImageCodecs", "ImageMetadata", "Multipart"], path: "Tests/Fuzz", swiftSettings: swift))
 }

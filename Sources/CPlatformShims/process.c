@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -76,6 +77,15 @@ void imgpipe_exit_on_hangup(int socket) {
     fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_ASYNC);
     /* It may have closed before. */
     look(SIGIO);
+}
+
+void imgpipe_raise_open_files(void) {
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 void imgpipe_use_arenas(int count) {

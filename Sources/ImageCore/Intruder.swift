@@ -25,7 +25,7 @@
             case "hangup": stay { close(3) }
             case "silent": stay {}
             case "babble": stay { while imgpipe_send(3, [3, 255, 255, 255, 127] as [UInt8], 5, [0], 1, -1) == 0 {} }
-            case "answer": stay { while imgpipe_send(3, [5, 65, 0, 0, 0, 0, 0, 0, 0, 0] as [UInt8], 10, [0, 0], 2, -1) == 0 {} }
+            case "answer": stay { while imgpipe_send(3, [5, 0, 65, 0, 0, 0, 0, 0, 0, 0, 0] as [UInt8], 11, [0, 0], 2, -1) == 0 {} }
             default: number = -1
             }
             let outcome = number >= 0 ? "done" : String(cString: strerror(errno))

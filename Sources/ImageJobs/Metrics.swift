@@ -17,19 +17,6 @@ public final class Metrics: Sendable {
 
     private enum Stage: String, CaseIterable { case read, decode, resize, encode, write }
 
-    private struct Histogram: Sendable {
-        /// Upper bounds in seconds: a factor of about 2.5 from one to the next.
-        static let bounds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-        var counts = [UInt64](repeating: 0, count: bounds.count + 1)
-        var seconds = 0.0
-
-        mutating func add(nanoseconds: UInt64) {
-            let value = Double(nanoseconds) / 1e9
-            counts[Self.bounds.firstIndex { value <= $0 } ?? Self.bounds.count] += 1
-            seconds += value
-        }
-    }
-
     private let state = Mutex(State())
 
     public init() {}
@@ -72,7 +59,9 @@ public final class Metrics: Sendable {
         }
         text.single("imgpipe_job_retries_total", "counter", "Tries after the first.", state.retries)
         text.family("imgpipe_stage_duration_seconds", "histogram", "How long pictures took in each stage.")
-        for (stage, histogram) in zip(Stage.allCases, state.stages) { Self.write(histogram, stage, to: &text) }
+        for (stage, histogram) in zip(Stage.allCases, state.stages) {
+            text.histogram("imgpipe_stage_duration_seconds", [("stage", stage.rawValue)], histogram)
+        }
         text.single("imgpipe_input_bytes_total", "counter", "Compressed bytes of pictures done.", state.inputBytes)
         text.single("imgpipe_output_bytes_total", "counter", "Bytes of outputs.", state.outputBytes)
         text.single("imgpipe_input_pixels_total", "counter", "Pixels of pictures done, before resizing.", state.pixels)
@@ -93,33 +82,5 @@ public final class Metrics: Sendable {
         text.family("imgpipe_build_info", "gauge", "1, with the version.")
         text.sample("imgpipe_build_info", [("version", Version.text)], 1)
         return Array(text.text.utf8)
-    }
-
-    private static func write(_ histogram: Histogram, _ stage: Stage, to text: inout Exposition) {
-        let name = "imgpipe_stage_duration_seconds"
-        var sum: UInt64 = 0
-        for (bound, count) in zip(Histogram.bounds.map { "\($0)" } + ["+Inf"], histogram.counts) {
-            sum += count
-            text.sample(name + "_bucket", [("stage", stage.rawValue), ("le", bound)], sum)
-        }
-        text.sample(name + "_sum", [("stage", stage.rawValue)], histogram.seconds)
-        text.sample(name + "_count", [("stage", stage.rawValue)], sum)
-    }
-}
-
-/// Families of samples, one after the other.
-private struct Exposition {
-    private(set) var text = ""
-
-    mutating func family(_ name: String, _ type: String, _ help: String) { text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n" }
-
-    mutating func single(_ name: String, _ type: String, _ help: String, _ value: UInt64) {
-        family(name, type, help)
-        text += "\(name) \(value)\n"
-    }
-
-    /// Values of labels are ours, and need no escape.
-    mutating func sample(_ name: String, _ labels: [(String, String)], _ value: some CustomStringConvertible) {
-        text += "\(name){\(labels.map { "\($0.0)=\"\($0.1)\"" }.joined(separator: ","))} \(value)\n"
     }
 }

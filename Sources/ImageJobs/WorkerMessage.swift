@@ -48,11 +48,30 @@ enum WorkerMessage {
             for warning in warnings { packet.put(Array(warning.utf8.prefix(Self.mostTextBytes))) }
         case .failure(let error):
             packet.put(byte: 5)
+            packet.put(byte: FailureKind(error).rawValue)
+            if case .outOfTime(let seconds) = error { packet.put(wide: seconds.bitPattern) }
             packet.put(number: Int32(error.status.rawValue))
             packet.put(byte: error.mayPass ? 1 : 0)
             packet.put(Array(error.description.utf8.prefix(Self.mostTextBytes)))
         }
         return packet.send(to: socket, descriptors, milliseconds: milliseconds)
+    }
+
+    /// Who is to blame, which the status alone does not say.
+    private enum FailureKind: UInt8 {
+        case other, damaged, unsupported, overLimit, outOfMemory, outOfTime, notReached
+
+        init(_ error: ImageError) {
+            self = switch error {
+            case .truncated, .damaged: .damaged
+            case .unsupported: .unsupported
+            case .overLimit: .overLimit
+            case .outOfMemory: .outOfMemory
+            case .outOfTime: .outOfTime
+            case .notReached: .notReached
+            default: .other
+            }
+        }
     }
 
     private static let mostTextBytes = 2048
@@ -96,9 +115,21 @@ enum WorkerMessage {
             for _ in 0..<count { report.warnings.append(Self.text(&packet)) }
             self = .report(report)
         case 5:
+            let kind = FailureKind(rawValue: packet.byte()) ?? .other
+            let seconds = kind == .outOfTime ? Double(bitPattern: packet.wide()) : 0
+            guard (0...1e9).contains(seconds) else { return nil }
             let status = UInt32(bitPattern: packet.number())
             let mayPass = packet.byte() == 1
-            self = .failure(.upstream(StreamFailure(status: status, name: [], message: Self.text(&packet)), mayPass: mayPass))
+            let message = Self.text(&packet)
+            let error: ImageError = switch kind {
+            case .damaged: .damaged(message)
+            case .unsupported: .unsupported(message)
+            case .outOfMemory: .outOfMemory
+            case .outOfTime: .outOfTime(seconds: seconds)
+            case .notReached: .notReached(message)
+            case .overLimit, .other: .upstream(StreamFailure(status: status, name: [], message: message), mayPass: mayPass)
+            }
+            self = .failure(error)
         default: return nil
         }
     }

@@ -1,5 +1,5 @@
 /// RFC 3986, section 2, as S3 signs it: of upper case, and of every byte but the unreserved ones.
-enum PercentEncoding {
+public enum PercentEncoding {
     static func isUnreserved(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
@@ -10,7 +10,7 @@ enum PercentEncoding {
     }
 
     /// `keepsSlash`: for a path.
-    static func encode(_ bytes: some Sequence<UInt8>, keepsSlash: Bool = false) -> String {
+    public static func encode(_ bytes: some Sequence<UInt8>, keepsSlash: Bool = false) -> String {
         encode(bytes) { isUnreserved($0) || (keepsSlash && $0 == UInt8(ascii: "/")) }
     }
 
@@ -28,7 +28,7 @@ enum PercentEncoding {
     private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10 }
 
     /// An escape that is none stays as it is. `plusIsSpace`: as forms have it.
-    static func decode(_ bytes: some Collection<UInt8>, plusIsSpace: Bool = false) -> [UInt8] {
+    public static func decode(_ bytes: some Collection<UInt8>, plusIsSpace: Bool = false) -> [UInt8] {
         var decoded: [UInt8] = []
         var rest = Array(bytes)[...]
         while let byte = rest.popFirst() {

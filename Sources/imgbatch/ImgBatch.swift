@@ -84,7 +84,7 @@ struct BatchSettings {
         (isOrdered, showsProgress) = (given.flag("ordered"), given.flag("progress"))
         (isStrict, isVerbose) = (given.flag("strict"), given.flag("verbose"))
         metricsFile = given.text("metrics-file").map { FilePath(argument: $0) }
-        metricsAddress = try given.text("metrics-listen").map { (text) throws(ImageError) in try SocketAddress(text) }
+        metricsAddress = try given.text("metrics-listen").map { (text) throws(ImageError) in try SocketAddress(text, of: "metrics-listen") }
         if names != nil && jobs.template == nil { throw .usage("--files0-from needs --output with a template, as in -o 'out/%d/%n.jpg'") }
         if let template = jobs.template, !template.isTemplate { throw .usage("--output is for several pictures: a template, as in 'out/%d/%n.jpg'") }
         if jobs.takesNewerOnly, let template = jobs.template, template.path(name: [], number: 1) == nil {

@@ -1,3 +1,4 @@
+import CPlatformShims
 import Glibc
 
 /// How much is done at once, as far as files may be open.
@@ -14,13 +15,9 @@ struct LoadLimits {
 
     /// Raises what this process may have open to what the system lets it: 1,024 is a limit of old for programs that call select(2).
     init(slots: Int) {
+        imgpipe_raise_open_files()
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        if limit.rlim_cur < limit.rlim_max {
-            limit.rlim_cur = limit.rlim_max
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        }
         let jobs = max(1, (Int(clamping: limit.rlim_cur) - Self.otherFiles) / Self.filesPerJob)
         self.slots = min(slots, jobs)
         threads = min(self.slots * Self.threadsPerSlot, max(jobs, self.slots))

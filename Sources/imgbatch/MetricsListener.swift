@@ -3,24 +3,6 @@ import FilterSupport
 import Glibc
 import ImageCore
 
-/// An address to listen at: "127.0.0.1:9464", ":9464" (the same), "[::1]:9464".
-struct SocketAddress: Sendable {
-    let host: String
-    let port: String
-
-    /// Throws `usage`.
-    init(_ text: String) throws(ImageError) {
-        guard let colon = text.lastIndex(of: ":"), UInt16(text[text.index(after: colon)...]) != nil else {
-            throw .usage("--metrics-listen \(Console.printable(Array(text.utf8))) is no address with a port, as 127.0.0.1:9464")
-        }
-        port = String(text[text.index(after: colon)...])
-        var host = text[..<colon]
-        if host.hasPrefix("[") && host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        // Nobody else is let in unless that is said.
-        self.host = host.isEmpty ? "127.0.0.1" : String(host)
-    }
-}
-
 /// Answers GET /metrics, one request a connection. One thread for all: who is slow keeps nobody else waiting, and is let go of soon.
 final class MetricsListener: Sendable {
     private let number: Int32

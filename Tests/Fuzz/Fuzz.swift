@@ -3,6 +3,7 @@ import Glibc
 import ImageCodecs
 import ImageCore
 import ImageMetadata
+import Multipart
 
 /// What libFuzzer calls with bytes of its own (scripts/fuzz). IMG_FUZZ says what they are for.
 @_cdecl("LLVMFuzzerTestOneInput")
@@ -14,11 +15,12 @@ public func fuzzOneInput(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     case .strip: Fuzz.strip(bytes)
     case .inspect: Fuzz.inspect(bytes)
     case .text: Fuzz.text(bytes)
+    case .form: Fuzz.form(bytes)
     }
     return 0
 }
 
-enum FuzzTarget: String { case decode, stream, strip, inspect, text }
+enum FuzzTarget: String { case decode, stream, strip, inspect, text, form }
 
 private let target = FuzzTarget(rawValue: getenv("IMG_FUZZ").map { String(cString: $0) } ?? "decode") ?? .decode
 
@@ -47,6 +49,34 @@ enum Fuzz {
             while left > 0 { left -= try rows.readRows(to: buffer.start, byteCount: buffer.count) }
         }
         _ = rows.trailingMetadata
+    }
+
+    /// A form, whole and in two pieces, of which the first byte says where it is cut: both give the same.
+    static func form(_ bytes: [UInt8]) {
+        guard let cut = bytes.first else { return }
+        let body = bytes.dropFirst()
+        let middle = body.startIndex + min(body.count, Int(cut) * max(1, body.count / 255))
+        precondition(events([body]) == events([body[..<middle], body[middle...]]), "a form's pieces depend on where it is cut")
+    }
+
+    private static func events(_ pieces: [ArraySlice<UInt8>]) -> [[UInt8]] {
+        var (parser, found) = (MultipartParser(boundary: Array("b".utf8)), [[UInt8]]())
+        do {
+            for piece in pieces {
+                try piece.withUnsafeBytes { bytes in
+                    try parser.push(bytes) { (event) throws(Never) in
+                        switch event {
+                        case .part(let name, let fileName): found += [name ?? [0], fileName ?? [0], []]
+                        case .content(let bytes): found[found.count - 1] += bytes
+                        case .partEnd: found.append([1])
+                        }
+                    }
+                }
+            }
+        } catch {
+            return found + [[2]]
+        }
+        return found + [(try? parser.end()) == nil ? [3] : [4]]
     }
 
     /// The first byte chooses how.

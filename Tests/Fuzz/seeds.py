@@ -26,6 +26,12 @@ def pictures(sources):
 
 def main():
     target, folder, *sources = sys.argv[1:]
+    if target == "form":
+        form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a\\"b.jpg"\r\nContent-Type: image/jpeg\r\n\r\nx\r\n--c\r\n\r\n--b \r\n\r\n\r\n--b--\r\n'
+        for i, body in enumerate([form, b"preamble\r\n" + form, form[:40]]):
+            with open(os.path.join(folder, f"form{i}"), "wb") as file:
+                file.write(bytes([100]) + body)
+        return
     if target == "text":
         contents = [text.encode() for text in TEXTS]
     else:

@@ -5,6 +5,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* Opens a file beneath a directory for reading, never one outside of it, whatever the path and its links say: openat2(2), or where the kernel
+   has none, without following links. -1 and errno: EXDEV for a path that leads out. */
+int imgpipe_open_beneath(int directory, const char *path);
+
+/* As many files as this process may open: each connection is one. */
+void imgpipe_raise_open_files(void);
+
 /* open(2) */
 int imgpipe_open(const char *path, int flags, unsigned mode);
 

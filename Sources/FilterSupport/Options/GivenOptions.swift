@@ -6,7 +6,7 @@ import ImageCore
 ///
 /// Ours, because start-up is most of a small picture's time: swift-argument-parser took 1.8 of the 4.2 ms of a process, looking up types
 /// at run time (docs/measurements.md).
-public struct GivenOptions {
+public struct GivenOptions: Sendable {
     /// What is asked for instead of work.
     enum Question { case help, version }
 

@@ -36,6 +36,21 @@ extension GivenOptions {
         return limits
     }
 
+    /// The bytes given, or by default, as the limits have them: with K, M or G. Throws `usage`.
+    public func byteCount(_ name: String) throws(ImageError) -> UInt64? {
+        try text(name).map { (text) throws(ImageError) in try Self.count(text, of: "--\(name) ") }
+    }
+
+    /// Nanoseconds of the time given, or by default: "3s", "500ms", "3". Throws `usage`; 0 and what is more than a day are none.
+    public func nanoseconds(_ name: String) throws(ImageError) -> UInt64? {
+        try value(name) { text in
+            let isShort = text.hasSuffix("ms")
+            guard let number = Double(isShort ? text.dropLast(2) : text.hasSuffix("s") ? text.dropLast() : text[...]) else { return nil }
+            let seconds = isShort ? number / 1000 : number
+            return seconds >= 0.001 && seconds <= 86400 ? UInt64(seconds * 1e9) : nil
+        }
+    }
+
     private static func seconds(_ text: String, of place: String) throws(ImageError) -> Double {
         guard let seconds = Double(text), seconds.isFinite, seconds > 0 else { throw .usage("\(place)\(printable(text)) is no number of seconds") }
         return seconds

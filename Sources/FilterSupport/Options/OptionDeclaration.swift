@@ -46,6 +46,17 @@ public struct OptionDeclaration: Sendable {
     let defaultText: String?
     let help: String
 
+    /// Whether it is there or not, and has no value.
+    package var isFlag: Bool { if case .none = value { true } else { false } }
+
+    /// Whether it may stand without its value.
+    package var mayStandAlone: Bool {
+        switch value {
+        case .none, .numberOr: true
+        case .any, .oneOf, .number: false
+        }
+    }
+
     public static func flag(_ name: String, short: Character? = nil, _ help: String) -> OptionDeclaration {
         OptionDeclaration(name: name, short: short, value: .none, defaultText: nil, help: help)
     }

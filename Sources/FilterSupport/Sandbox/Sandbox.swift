@@ -16,7 +16,7 @@ public struct Sandbox: Sendable {
         case template(OutputTemplate)
     }
 
-    package let isWanted: Bool
+    public let isWanted: Bool
     private let isVerbose: Bool
 
     static let option = OptionDeclaration.flag("no-sandbox", "Keep the rights to open files and start programs while pictures are read.")

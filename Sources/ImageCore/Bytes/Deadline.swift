@@ -28,7 +28,7 @@ public final class Deadline: Sendable {
     public var isSet: Bool { nanoseconds != .max }
 
     /// CLOCK_MONOTONIC in nanoseconds.
-    package static var now: UInt64 {
+    public static var now: UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

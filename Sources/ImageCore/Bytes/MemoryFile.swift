@@ -2,18 +2,18 @@ import CPlatformShims
 import Glibc
 
 /// A file in memory that is written once, and read like any other.
-package final class MemoryFile: ByteSink {
+public final class MemoryFile: ByteSink {
     private let number: Int32
-    package private(set) var byteCount = 0
+    public private(set) var byteCount = 0
 
-    package init() throws(ImageError) {
+    public init() throws(ImageError) {
         number = imgpipe_memory_file()
         guard number >= 0 else { throw .temporaryFile(errno: errno) }
     }
 
     deinit { close(number) }
 
-    package func write(_ bytes: RawSpan) throws(ImageError) {
+    public func write(_ bytes: RawSpan) throws(ImageError) {
         do throws(ImageError) {
             try Descriptor(number: number, owned: false).write(bytes)
         } catch .writeFailed(let code) {
@@ -22,15 +22,15 @@ package final class MemoryFile: ByteSink {
         byteCount += bytes.byteCount
     }
 
-    package func commit() throws(ImageError) {}
+    public func commit() throws(ImageError) {}
 
-    package func reset() throws(ImageError) {
+    public func reset() throws(ImageError) {
         guard ftruncate(number, 0) == 0, lseek(number, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
         byteCount = 0
     }
 
     /// Its content from the start, to be read alone, which lives on when this value ends; one reader at a time.
-    package func descriptor() throws(ImageError) -> Descriptor {
+    public func descriptor() throws(ImageError) -> Descriptor {
         let copy = imgpipe_reopen_for_reading(number)
         guard copy >= 0 else { throw .temporaryFile(errno: errno) }
         return Descriptor(number: copy)

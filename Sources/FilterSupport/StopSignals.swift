@@ -1,11 +1,11 @@
 import Glibc
 
 /// The signals that ask a run to stop: held back from all threads, and waited for by one.
-struct StopSignals: Sendable {
+public struct StopSignals: Sendable {
     private static let numbers = [SIGINT, SIGTERM, SIGHUP]
 
     /// Before the first thread is started.
-    init() {
+    public init() {
         var set = Self.set
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
@@ -23,14 +23,14 @@ struct StopSignals: Sendable {
     }
 
     /// The number of the one that comes.
-    func wait() -> Int32 {
+    public func wait() -> Int32 {
         var (set, number): (sigset_t, Int32) = (Self.set, 0)
         while sigwait(&set, &number) != 0 {}
         return number
     }
 
     /// As if it had not been held back: whoever waits for the process sees what ended it.
-    func end(by number: Int32) -> Never {
+    public func end(by number: Int32) -> Never {
         var set = Self.set
         raise(number)
         pthread_sigmask(SIG_UNBLOCK, &set, nil)

@@ -1,0 +1,62 @@
+import HTTPTypes
+import HummingbirdCore
+import ImageCore
+import ImageJobs
+import Multipart
+import Storage
+
+/// `POST /compress`: a picture in, a smaller one out.
+struct CompressEndpoint: Sendable {
+    let queue: WorkQueue
+    let recipes: RecipeReader
+    let body: BodyReader
+
+    func answer(_ request: Request, _ query: Query, _ connection: Connection?) async throws -> Response {
+        let wish = try Wish(query, recipes, name: [], accept: request.headers[.accept])
+        let urgency = try Urgency(request.headers)
+        try body.check(request.head)
+        // Before the body is read: what would be turned away behind it need not be sent.
+        if queue.isFull { throw ServiceFault.full }
+        let picture = UncheckedPicture(try await body.picture(request, connection))
+        let read = Deadline.now - (connection?.requestStart ?? Deadline.now)
+        var made = try await queue.picture(priority: urgency.priority, expiry: urgency.expiry, for: connection) { [queue] (turn, order) throws(ImageError) in
+            let file = try picture.posted.open()
+            let (sink, report, waited) = try queue.compress(file, wish.recipe, as: wish.format, turn, order)
+            let digest = sink.buffer.withUnsafeReadableBytes { Digest.hex(Digest.sha256($0.bytes)) }
+            return Picture(
+                bytes: sink.buffer, format: wish.format, report: report, etag: "\"\(digest.prefix(32))\"", inputBytes: UInt64(picture.posted.byteCount),
+                queueNanoseconds: waited)
+        }
+        made.readNanoseconds = read
+        return Response(made, of: wish)
+    }
+
+    /// One thread at a time has it: the one that reads the body, then the one that hands it to a worker.
+    private struct UncheckedPicture: @unchecked Sendable {
+        let posted: PostedPicture
+
+        init(_ posted: PostedPicture) { self.posted = posted }
+    }
+}
+
+/// How soon an answer is wanted, by X-Priority and X-TTL-Ms.
+struct Urgency: Sendable {
+    var priority = 7
+    /// Nanoseconds of CLOCK_MONOTONIC.
+    var expiry: UInt64?
+
+    /// Throws `usage`.
+    init(_ headers: HTTPFields) throws(ServiceFault) {
+        priority = try Self.number(headers, .priority, in: 0...7) ?? 7
+        // A day: longer than anybody waits.
+        expiry = try Self.number(headers, .lifetime, in: 1...86_400_000).map { Deadline.now + UInt64($0) * 1_000_000 }
+    }
+
+    private static func number(_ headers: HTTPFields, _ name: HTTPField.Name, in range: ClosedRange<Int>) throws(ServiceFault) -> Int? {
+        guard let text = headers[name] else { return nil }
+        guard let number = Int(text.trimmed), range.contains(number) else {
+            throw .usage("\(name) is no whole number in \(range.lowerBound)...\(range.upperBound)")
+        }
+        return number
+    }
+}

@@ -1,0 +1,49 @@
+import ImageCodecs
+import ImageCore
+import ImageJobs
+import NIOCore
+
+/// A picture made for an answer.
+struct Picture: Sendable {
+    var bytes: ByteBuffer
+    var format: EncodedFormat
+    var report: Pipeline.Report
+    /// Strong, with its quotes (RFC 9110, section 8.8.3).
+    var etag: String
+    var inputBytes: UInt64
+    /// Nanoseconds that it waited for a slot, and that its input took to come from storage.
+    var queueNanoseconds: UInt64 = 0
+    var readNanoseconds: UInt64 = 0
+}
+
+/// Bytes that become the body of an answer as they are.
+final class BufferSink: ByteSink {
+    private(set) var buffer = ByteBuffer()
+
+    private let limitBytes: Int
+
+    /// `limitBytes`: more throws `overLimit(.memory)`.
+    init(limitBytes: Int) { self.limitBytes = limitBytes }
+
+    func write(_ bytes: RawSpan) throws(ImageError) {
+        guard bytes.byteCount <= limitBytes - buffer.readableBytes else {
+            throw .overLimit(.memory, value: UInt64(buffer.readableBytes + bytes.byteCount), maximum: UInt64(limitBytes))
+        }
+        _ = bytes.withUnsafeBytes { buffer.writeBytes($0) }
+    }
+
+    func commit() throws(ImageError) {}
+    func reset() throws(ImageError) { buffer.clear() }
+}
+
+extension EncodedFormat {
+    /// IANA's name.
+    var mediaType: String {
+        switch self {
+        case .jpeg: "image/jpeg"
+        case .png: "image/png"
+        case .webp: "image/webp"
+        case .pam: "image/x-portable-arbitrarymap"
+        }
+    }
+}

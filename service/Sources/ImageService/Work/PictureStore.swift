@@ -1,0 +1,88 @@
+import CPlatformShims
+import Glibc
+import ImageCore
+import Storage
+
+/// Where pictures of `GET /image/KEY` are: beneath a directory, or behind a prefix of a bucket; and nothing outside of it.
+package final class PictureStore: Sendable {
+    private enum Place: Sendable {
+        /// Open as long as the service runs: what it is called may change.
+        case directory(Int32)
+        case bucket(String, prefix: [UInt8])
+    }
+
+    private let place: Place
+    private let storage: Storage
+
+    /// A picture to be read, and what tells this version of it from others; nil where the store does not say.
+    struct Entry: ~Copyable {
+        let version: String?
+        let descriptor: Descriptor
+        let byteCount: UInt64
+        /// What is read ahead of the descriptor lives as long as this.
+        let file: OpenedFile?
+    }
+
+    /// Throws `usage` for what is neither a directory nor s3://, `cannotOpen`.
+    init(_ text: String) throws(ImageError) {
+        storage = try Storage()
+        switch try Location(text) {
+        case .file(let path):
+            let number = path.withCString { imgpipe_open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
+            guard number >= 0 else { throw .cannotOpen(errno: errno) }
+            place = .directory(number)
+        case .s3(let bucket, let key):
+            place = .bucket(bucket, prefix: key.isEmpty || key.last == UInt8(ascii: "/") ? key : key + [UInt8(ascii: "/")])
+        case .http: throw .usage("--storage is a directory or s3://bucket/prefix")
+        }
+    }
+
+    /// The key of a URL's path behind /image/, its escapes undone once. Throws 400 for escapes that are none, 403 for what might lead elsewhere.
+    package static func key(ofPath text: Substring) throws(ServiceFault) -> [UInt8] {
+        let raw = Array(text.utf8)
+        for (place, byte) in raw.enumerated() where byte == UInt8(ascii: "%") {
+            guard raw.count - place > 2, raw[(place + 1)...(place + 2)].allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || UInt8(ascii: "a")...UInt8(ascii: "f") ~= $0 | 0x20 })
+            else { throw .request("a path with an escape that is none") }
+        }
+        let key = PercentEncoding.decode(raw)
+        guard !key.isEmpty else { throw .notFound }
+        guard !key.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { throw .request("a path with control bytes") }
+        let segments = key.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        let isPlain = segments.allSatisfy { !$0.isEmpty && !$0.elementsEqual(".".utf8) && !$0.elementsEqual("..".utf8) && $0.count <= 255 }
+        guard isPlain, key.count <= 1024 else { throw ServiceFault(.forbidden, "path", "a path with empty names, . or ..") }
+        return key
+    }
+
+    /// What tells the version of `key` from others, of a store that can be asked before it is read; nil of files, and where it does not say.
+    func version(of key: [UInt8]) throws(ImageError) -> String? {
+        guard case .bucket = place else { return nil }
+        guard let file = try storage.status(of: location(key)) else { throw .cannotOpen(errno: ENOENT) }
+        return Self.version(file)
+    }
+
+    /// The file itself; a directory, a pipe or a device is none.
+    func open(_ key: [UInt8], pool: BufferPool) throws(ImageError) -> Entry {
+        switch place {
+        case .directory(let directory):
+            let number = FilePath(key).withCString { imgpipe_open_beneath(directory, $0) }
+            guard number >= 0 else { throw .cannotOpen(errno: errno) }
+            let descriptor = Descriptor(number: number)
+            var status = stat()
+            guard fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { throw .cannotOpen(errno: ENOENT) }
+            let version = "\(status.st_dev).\(status.st_ino).\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec).\(status.st_size)"
+            return Entry(version: version, descriptor: descriptor, byteCount: UInt64(max(0, status.st_size)), file: nil)
+        case .bucket:
+            let file = try storage.open(location(key), pool: pool)
+            return Entry(version: Self.version(file.file), descriptor: file.takeDescriptor(), byteCount: file.file.byteCount ?? 0, file: file)
+        }
+    }
+
+    private static func version(_ file: StoredFile) -> String? { file.etag.map { "\($0).\(file.byteCount ?? 0)" } }
+
+    private func location(_ key: [UInt8]) -> Location {
+        guard case .bucket(let bucket, let prefix) = place else { preconditionFailure("no bucket") }
+        return .s3(bucket: bucket, key: prefix + key)
+    }
+
+    var isRemote: Bool { if case .bucket = place { true } else { false } }
+}
