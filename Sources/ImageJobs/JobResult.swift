@@ -32,6 +32,9 @@ public struct JobResult: Sendable {
         (input, output) = (Self.shown(job.input), job.output.map(Self.shown))
     }
 
+    /// Of a picture that was asked for without a job, as by a service.
+    public init(_ status: Status, priority: Int) { (job, number, self.priority, input, output, self.status) = (nil, 0, priority, nil, nil, status) }
+
     /// Of a line that is no job.
     public init(fault: ImageError, id: Job.Identifier?, number: Int, input: FilePath?) {
         (job, self.number, priority, self.input, output, status, error) = (id, number, 7, input.map(Self.shown), nil, .failed, fault)

@@ -9,11 +9,9 @@ import hmac
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 import urllib.parse
 
@@ -279,79 +277,6 @@ def leaving_and_waiting(results, files):
         results.check(answer.status == 504 and answer.error == "timeout", f"a picture that takes longer than --timeout: {answer.status}")
 
 
-def draining(results, files):
-    """SIGTERM: what was accepted is answered."""
-    small, large = files["small.jpg"], files["large.jpg"]
-    for keeps_alive in (False, True):
-        with Service("--queue", "64") as service:
-            lost, answered, is_over, told = [], [0], threading.Event(), [float("inf")]
-
-            def load():
-                client, connected = None, 0
-                while not is_over.is_set():
-                    try:
-                        if not client:
-                            client, connected = service.connect(), time.monotonic()
-                    except OSError:
-                        # Nobody listens: nothing was accepted.
-                        return
-                    try:
-                        client.send(request("POST", "/compress?resize=60", small, [] if keeps_alive else ["Connection: close"]))
-                        answer = client.answer()
-                    except OSError as error:
-                        answer = error
-                    if not getattr(answer, "status", None):
-                        # The kernel takes connections that the service, which is about to end, does not accept any more.
-                        if connected < told[0] - 0.05:
-                            lost.append(answer)
-                        return
-                    if answer.status not in (200, 503):
-                        lost.append(answer.status)
-                    answered[0] += 1
-                    if answer.headers.get("connection") == "close":
-                        client.__exit__()
-                        client = None
-
-            threads = [threading.Thread(target=load) for _ in range(16)]
-            for thread in threads:
-                thread.start()
-            time.sleep(0.7)
-            with service.connect() as slow:
-                slow.send(request("POST", "/compress?resize=1200&format=webp&effort=9", large))
-                service.wait_for(lambda: service.metric("imgserve_http_requests_under_way") >= 2)
-                time.sleep(0.2)
-                status = None
-                stopper = threading.Thread(target=lambda: service.stop())
-                told[0] = time.monotonic()
-                stopper.start()
-                answer = slow.answer()
-                results.check(answer and answer.status == 200, f"a request under way is answered: {answer and answer.status}")
-            stopper.join()
-            status = service.process.returncode
-            is_over.set()
-            for thread in threads:
-                thread.join()
-            results.check(status == 0, f"SIGTERM under load: status {status}")
-            results.check(not lost and answered[0] > 20, f"keep-alive {keeps_alive}: of {answered[0]} requests lost: {lost}")
-    with Service("--grace", "1s", "--timeout", "60") as service:
-        with service.connect() as slow, service.connect() as probe:
-            probe.send(request("GET", "/readyz"))
-            results.check(probe.answer().status == 200, "ready")
-            slow.send(request("POST", "/compress?resize=8000&format=webp&effort=9", large))
-            service.wait_for(lambda: service.metric("imgpipe_slots_used") == 1)
-            began = time.monotonic()
-            service.process.send_signal(signal.SIGTERM)
-            time.sleep(0.1)
-            try:
-                probe.send(request("GET", "/readyz"))
-                answer = probe.answer()
-            except OSError:
-                answer = None
-            results.check(answer is None or answer.status == 503, "/readyz fails while it drains")
-            results.check(service.process.wait(10) == 0 and 0.8 < time.monotonic() - began < 1 + SLACK, "--grace ends what goes on for longer, status 0")
-        time.sleep(0.2)
-
-
 def stored_pictures(results, files, folder):
     """GET /image/KEY of a directory: the cache, conditions, and no way out of it."""
     os.makedirs(f"{folder}/store/deep", exist_ok=True)
@@ -461,7 +386,6 @@ def main():
         slow_clients(results, files)
         connections(results, files)
         leaving_and_waiting(results, files)
-        draining(results, files)
         stored_pictures(results, files, folder)
         signed_urls(results, files, folder)
         strangers_files(results, corpus)

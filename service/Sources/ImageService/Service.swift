@@ -30,7 +30,7 @@ public final class Service: Sendable {
         var logger = Logger(label: "imgserve") { _ in LineLog(level: settings.level) }
         logger.logLevel = settings.level
         self.logger = logger
-        queue = try WorkQueue(limits: settings.limits, isSandboxed: settings.isSandboxed, slots: settings.slots, limit: settings.queue)
+        queue = try WorkQueue(limits: settings.limits, isSandboxed: settings.isSandboxed, slots: settings.slots, limit: settings.queue, metrics: metrics.pictures)
         let recipes = try RecipeReader(program: "imgserve", defaults: ["--keep=copyright"], limits: settings.limits)
         // What waits and what is worked on, and as many that are still coming in.
         let budget = BodyBudget(most: settings.mostBodyBytes.multipliedReportingOverflow(by: 2 * (settings.queue + settings.slots)).partialValue)

@@ -21,10 +21,11 @@ struct CompressEndpoint: Sendable {
         let read = Deadline.now - (connection?.requestStart ?? Deadline.now)
         var made = try await queue.picture(priority: urgency.priority, expiry: urgency.expiry, for: connection) { [queue] (turn, order) throws(ImageError) in
             let file = try picture.posted.open()
-            let (sink, report, waited) = try queue.compress(file, wish.recipe, as: wish.format, turn, order)
+            let inputBytes = UInt64(picture.posted.byteCount)
+            let (sink, report, waited) = try queue.compress(file, inputBytes: inputBytes, readNanoseconds: read, wish.recipe, as: wish.format, turn, order)
             let digest = sink.buffer.withUnsafeReadableBytes { Digest.hex(Digest.sha256($0.bytes)) }
             return Picture(
-                bytes: sink.buffer, format: wish.format, report: report, etag: "\"\(digest.prefix(32))\"", inputBytes: UInt64(picture.posted.byteCount),
+                bytes: sink.buffer, format: wish.format, report: report, etag: "\"\(digest.prefix(32))\"", inputBytes: inputBytes,
                 queueNanoseconds: waited)
         }
         made.readNanoseconds = read

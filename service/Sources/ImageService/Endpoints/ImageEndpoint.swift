@@ -51,11 +51,13 @@ struct ImageEndpoint: Sendable {
         let tag = etag(key, version, wish)
         if let known, HeaderValue.matches(known, tag) { return Self.unchanged(tag, wish) }
         var isMade = false
-        var picture = try cache.value(for: tag) { () throws(ImageError) in
+        let found = try cache.value(for: tag, latest: turn.entry.expiry) { () throws(ImageError) in
             isMade = true
             let picture = try compress(entry, tag, wish, turn, order, read)
             return (picture, picture.cost)
         }
+        // Another is still at it.
+        guard var picture = found else { throw .outOfTime(seconds: 0) }
         if !isMade { picture.forgetTimes() }
         return picture
     }
@@ -68,7 +70,7 @@ struct ImageEndpoint: Sendable {
         let tag = etag(key, version, wish)
         if let known, HeaderValue.matches(known, tag) { return Self.unchanged(tag, wish) }
         var isMade = false
-        var picture = try cache.value(for: tag) { () throws(ImageError) in
+        let found = try cache.value(for: tag, latest: turn.entry.expiry) { () throws(ImageError) in
             isMade = true
             let start = Deadline.now
             let entry = try open()
@@ -77,6 +79,8 @@ struct ImageEndpoint: Sendable {
             let picture = try compress(entry, tag, wish, turn, order, Deadline.now - start)
             return (picture, picture.cost)
         }
+        // Another is still at it.
+        guard var picture = found else { throw .outOfTime(seconds: 0) }
         if !isMade { picture.forgetTimes() }
         return picture
     }
@@ -85,7 +89,8 @@ struct ImageEndpoint: Sendable {
         _ entry: borrowing PictureStore.Entry, _ tag: String, _ wish: Wish, _ turn: WorkQueue.Turn, _ order: WorkQueue.Order, _ read: UInt64
     ) throws(ImageError) -> Picture {
         do throws(ImageError) {
-            let (sink, report, waited) = try queue.compress(entry.descriptor, wish.recipe, as: wish.format, turn, order)
+            let (sink, report, waited) = try queue.compress(
+                entry.descriptor, inputBytes: entry.byteCount, readNanoseconds: read, wish.recipe, as: wish.format, turn, order)
             try entry.file?.check()
             return Picture(
                 bytes: sink.buffer, format: wish.format, report: report, etag: tag, inputBytes: entry.byteCount, queueNanoseconds: waited,

@@ -66,17 +66,18 @@ final class WorkQueue: Sendable {
 
     let workers: PictureWorkers
     let limit: Int
+    private let metrics: Metrics
     private let mostBytes: Int
     private let scheduler: Scheduler<Order>
     private let numbers = Atomic<UInt64>(0)
     /// Threads for a slot, where storage is slow.
     private static let threadsPerSlot = 8
 
-    /// `limit`: pictures that wait. Throws `noThread`.
-    init(limits: Limits, isSandboxed: Bool, slots: Int, limit: Int) throws(ImageError) {
+    /// `limit`: pictures that wait. `metrics`: where they are counted. Throws `noThread`.
+    init(limits: Limits, isSandboxed: Bool, slots: Int, limit: Int, metrics: Metrics) throws(ImageError) {
         workers = PictureWorkers(limits: limits, isSandboxed: isSandboxed, slots: slots)
-        (self.limit, mostBytes) = (limit, Int(clamping: limits.memory))
-        scheduler = try Scheduler(slots: slots, mostThreads: slots * Self.threadsPerSlot, limit: limit) { turn in Self.perform(turn) }
+        (self.limit, self.metrics, mostBytes) = (limit, metrics, Int(clamping: limits.memory))
+        scheduler = try Scheduler(slots: slots, mostThreads: slots * Self.threadsPerSlot, limit: limit) { turn in Self.perform(turn, metrics) }
     }
 
     var load: SchedulerLoad { scheduler.load }
@@ -107,22 +108,27 @@ final class WorkQueue: Sendable {
         return try result.get()
     }
 
-    private static func perform(_ turn: Turn) {
+    private static func perform(_ turn: Turn, _ metrics: Metrics) {
         let order = turn.entry.work
         guard order.begin() else { return }
-        if turn.entry.isExpired(at: Deadline.now) { return order.answer(.failure(.expired)) }
+        let priority = turn.entry.priority
+        if turn.entry.isExpired(at: Deadline.now) {
+            metrics.add(JobResult(.expired, priority: priority))
+            return order.answer(.failure(.expired))
+        }
         do throws(ImageError) {
             order.answer(.success(try order.make(turn, order)))
         } catch {
             // Its own time, and not the picture's.
             let isOver = turn.entry.isExpired(at: Deadline.now)
+            metrics.add(JobResult(isOver ? .expired : .failed, priority: priority))
             order.answer(.failure(isOver ? .expired : ServiceFault(error)))
         }
     }
 
-    /// Works on an open picture in a slot, when there is one.
+    /// Works on an open picture in a slot, when there is one. `inputBytes` of it took `readNanoseconds` to come.
     func compress(
-        _ picture: borrowing Descriptor, _ recipe: Recipe, as format: EncodedFormat, _ turn: Turn, _ order: Order
+        _ picture: borrowing Descriptor, inputBytes: UInt64, readNanoseconds: UInt64, _ recipe: Recipe, as format: EncodedFormat, _ turn: Turn, _ order: Order
     ) throws(ImageError) -> (bytes: BufferSink, report: Pipeline.Report, queueNanoseconds: UInt64) {
         let number = picture.number
         return try turn.inSlot { (slot) throws(ImageError) in
@@ -133,6 +139,9 @@ final class WorkQueue: Sendable {
             let sink = BufferSink(limitBytes: mostBytes)
             let descriptor = Descriptor(number: number, owned: false)
             let report = try workers.run(descriptor, recipe, as: format, latest: expiry, in: slot, owner: order.number) { _, _ in sink }.report
+            var result = JobResult(.done, priority: turn.entry.priority)
+            (result.report, result.inputBytes, result.readNanoseconds) = (report, inputBytes, readNanoseconds)
+            metrics.add(result)
             return (sink, report, waited)
         }
     }
