@@ -79,16 +79,6 @@ class Browser:
             time.sleep(0.05)
         return False
 
-    def content(self, selector, attribute):
-        """The bytes behind a blob's address that an element has."""
-        script = """
-            const [selector, attribute, done] = arguments;
-            const request = new XMLHttpRequest();
-            const image = document.querySelector(selector)[attribute];
-            done(image);
-        """
-        return self.driver.execute_async_script(script, selector, attribute)
-
     def screenshot(self, path):
         """Of the whole page, however long."""
         size = self.command("Page.getLayoutMetrics")["cssContentSize"]

@@ -134,7 +134,6 @@ async function compress() {
   const image = await load(url);
   if (mine !== turn) return URL.revokeObjectURL(url);
   show(answer, url, image);
-  say(told(answer) + (answer.warning ? ` ${answer.warning}` : ""));
   compare(mine, answer);
 }
 
@@ -150,7 +149,8 @@ function percent(answer) {
 
 function told(answer) {
   const saved = percent(answer);
-  return `${bytes(picture.file.size)} before, ${bytes(answer.blob.size)} after: ${Math.abs(saved).toFixed(1)} % ${saved < 0 ? "larger" : "smaller"}.`;
+  return `${bytes(picture.file.size)} before, ${bytes(answer.blob.size)} after: ${Math.abs(saved).toFixed(1)} % ${saved < 0 ? "larger" : "smaller"}.`
+    + (answer.warning ? ` ${answer.warning}` : "");
 }
 
 function show(answer, url, image) {
@@ -181,7 +181,13 @@ function show(answer, url, image) {
 
 /// In a worker, which is ended when something else is asked for; its program is the page's own, so that there is nothing else to fetch.
 function compare(mine, answer) {
-  if (!picture.width) return fact("ssim", "–", "This browser cannot show the picture.");
+  if (!picture.width) {
+    fact("ssim", "–");
+    fact("ssim-note", "needs both to be shown");
+    return say(told(answer));
+  }
+  // What is said is read out: the sentence comes once, when it is whole.
+  say("Comparing …");
   const program = URL.createObjectURL(new Blob([element("similarity").textContent], {type: "text/javascript"}));
   const worker = comparison = new Worker(program);
   const finish = (value, note) => {
@@ -191,7 +197,7 @@ function compare(mine, answer) {
     comparison = null;
     fact("ssim", value);
     fact("ssim-note", note);
-    say(`${status.textContent} SSIM ${value}.`);
+    say(`${told(answer)} SSIM ${value}.`);
   };
   worker.onmessage = ({data}) => {
     if (data.fault) finish("–", data.fault);
@@ -199,6 +205,15 @@ function compare(mine, answer) {
   };
   worker.onerror = (event) => finish("–", event.message ?? "it cannot be reckoned");
   worker.postMessage({before: picture.file, after: answer.blob});
+}
+
+/// What is dropped or pasted; the button then has its name too.
+function receive(transfer) {
+  if (!transfer.files.length) return;
+  const one = new DataTransfer();
+  one.items.add(transfer.files[0]);
+  fileInput.files = one.files;
+  take(fileInput.files[0]);
 }
 
 fileInput.addEventListener("change", () => take(fileInput.files[0]));
@@ -211,7 +226,7 @@ document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) do
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
-  take(event.dataTransfer.files[0]);
+  receive(event.dataTransfer);
 });
-document.addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+document.addEventListener("paste", (event) => receive(event.clipboardData));
 showOptions();
