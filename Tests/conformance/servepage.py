@@ -72,7 +72,7 @@ class Visitor:
         return self.browser.run("""
             const get = (id) => document.getElementById(id);
             return {before: Number(get("bytes-before").dataset.bytes), after: Number(get("bytes-after").dataset.bytes), saving: get("saving").textContent, afterText: get("bytes-after").textContent,
-                size: [get("after").naturalWidth, get("after").naturalHeight], sizeText: get("size-after").textContent, ssim: Number(get("ssim").textContent),
+                size: [get("after").naturalWidth, get("after").naturalHeight], sizeText: get("size-after").textContent, ssim: Number(get("ssim").textContent) || 0,
                 status: get("status").textContent, isFault: get("status").classList.contains("fault"), name: get("download").download};
         """)
 
