@@ -39,6 +39,8 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            // The page, in the program itself: it needs no file beside it.
+            resources: ["Page.html", "Page.css", "Page.js", "Similarity.js"].map { .embedInCode("Page/\($0)") },
             swiftSettings: swift),
         .executableTarget(name: "imgserve", dependencies: ["ImageService"], swiftSettings: swift),
         .testTarget(name: "MultipartTests", dependencies: ["Multipart"], swiftSettings: swift),

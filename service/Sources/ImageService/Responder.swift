@@ -21,6 +21,7 @@ final class Responder: HTTPResponder {
     private let metrics: ServiceMetrics
     private let logger: Logger
     private let logsAccess: Bool
+    private let page = Page()
     private let start = UInt64.random(in: 0 ... .max)
     private let number = Atomic<UInt64>(0)
 
@@ -72,9 +73,8 @@ final class Responder: HTTPResponder {
             return try await image.answer(request, target.path.dropFirst(Target.imagePrefix.count), query, connection)
         case .page:
             try expect(request, .get)
-            var response = Response.text(
-                target.path == "/" ? Page.html : Page.script, target.path == "/" ? "text/html; charset=utf-8" : "text/javascript; charset=utf-8")
-            response.headers[.contentSecurityPolicy] = Page.policy
+            var response = Response.text(page.html, "text/html; charset=utf-8")
+            response.headers[.contentSecurityPolicy] = page.policy
             return response
         case .metrics:
             try expect(request, .get)
@@ -158,7 +158,7 @@ struct Target {
     var endpoint: ServiceMetrics.Endpoint {
         switch path {
         case "/compress": .compress
-        case "/", "/page.js": .page
+        case "/": .page
         case "/metrics": .metrics
         case "/healthz", "/readyz": .health
         default: path.hasPrefix(Self.imagePrefix) ? .image : .other
