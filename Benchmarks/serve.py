@@ -10,57 +10,22 @@ Processor time is that of the service with its workers, not of the client, who h
 missed that is no time; times of a machine that others use prove nothing.
 """
 import argparse
-import contextlib
 import glob
-import http.client
 import os
-import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+
+from httpload import NAMES, Prober, Server, free_port, hey, measured, wrk
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TITLE = "service"
 QUERY = "resize=800&quality=85"
-# Names of one picture: imgserve makes what several ask for at once only once, which is not what is to be measured.
-NAMES = 64
-TICK = os.sysconf("SC_CLK_TCK")
 # Of issue 9: of nginx's rate, of the median's time, of a second until health answers, and bytes.
 MARKS = {"ratio": 3.5, "tail": 3.0, "health": 0.050, "memory": 300 * 10**6}
-
-# wrk says how many answers were no success, not which; so its script counts statuses.
-WRK = """
-local threads, number = {}, 0
-function setup(thread) thread:set("id", #threads); table.insert(threads, thread) end
-function init(_)
-    counts, own = {}, 0
-    if "BODY" ~= "" then
-        local file = io.open("BODY", "rb")
-        wrk.method, wrk.body = "POST", file:read("*a")
-        file:close()
-    end
-end
-function request()
-    own = own + 1
-    return wrk.format(nil, (string.gsub("PATH", "NUMBER", (own * 2 + id) % NAMES)))
-end
-function response(status) counts[status] = (counts[status] or 0) + 1 end
-function done(summary, latency)
-    local all = {}
-    for _, thread in ipairs(threads) do
-        for status, count in pairs(thread:get("counts")) do all[status] = (all[status] or 0) + count end
-    end
-    local e = summary.errors
-    for status, count in pairs(all) do io.write("status ", status, " ", count, "\\n") end
-    io.write("errors ", e.connect + e.read + e.write + e.timeout, "\\nseconds ", summary.duration / 1e6, "\\n")
-    for _, percent in ipairs({50, 99}) do io.write("P", percent, " ", latency:percentile(percent) / 1e6, "\\n") end
-end
-"""
 
 NGINX = """
 daemon off; worker_processes 2; pid FOLDER/nginx.pid; error_log FOLDER/nginx.log; USER
@@ -75,146 +40,6 @@ http {
     }
 }
 """
-
-
-def text(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-class Server:
-    """A service with its workers; ended when the block is left."""
-
-    def __init__(self, name, words, port, log):
-        self.name, self.port = name, port
-        with open(log, "wb") as file:
-            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-        end = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return
-            if self.process.poll() is not None or time.monotonic() > end:
-                sys.exit(f"{name} does not start: {text(log)}")
-            time.sleep(0.02)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
-
-    def processes(self):
-        children = [child for path in glob.glob(f"/proc/{self.process.pid}/task/*/children") for child in text(path).split()]
-        return [str(self.process.pid), *children]
-
-    def processor(self):
-        """Seconds until now, those of workers that have ended too."""
-        total = 0
-        for pid in self.processes():
-            # Behind the name, which may have spaces: utime, stime, and of children that were waited for.
-            fields = text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-            total += sum(map(int, fields[11:15])) if fields else 0
-        return total / TICK
-
-    def memory(self):
-        """Bytes resident, of the service and its workers; what they share counts once."""
-        return sum(1024 * int(size) for pid in self.processes() for size in re.findall(r"^Pss: +(\d+)", text(f"/proc/{pid}/smaps_rollup"), re.MULTILINE))
-
-
-class Load:
-    """What one run of a client found: answers by status, errors, seconds, times."""
-
-    def __init__(self, statuses, errors, seconds, median, tail):
-        self.statuses, self.errors, self.seconds, self.median, self.tail = statuses, errors, seconds, median, tail
-        self.processor = 0.0
-
-    @property
-    def rate(self):
-        return self.statuses.get(200, 0) / self.seconds
-
-    @property
-    def others(self):
-        """Answers that are neither a picture nor a no for now, and what was no answer."""
-        return self.errors + sum(count for status, count in self.statuses.items() if status not in (200, 503))
-
-
-def hey(url, clients, amount, body=None):
-    """`amount` as hey's own words: -z 4s, or -n 2000."""
-    words = ["hey", "-c", str(clients), *amount] + (["-m", "POST", "-D", body, "-T", "image/jpeg"] if body else []) + [url]
-    output = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True).stdout
-    summary, _, faults = output.partition("Error distribution:")
-    statuses = {int(status): int(count) for status, count in re.findall(r"\[(\d+)\]\s+(\d+) responses", summary)}
-    errors = sum(map(int, re.findall(r"^\s*\[(\d+)\]", faults, re.MULTILINE)))
-    times = {percent: float(seconds) for percent, seconds in re.findall(r"(\d+)% in ([\d.]+) secs", summary)}
-    total = re.search(r"Total:\s+([\d.]+) secs", summary)
-    if not total or not statuses:
-        sys.exit(f"hey: {output}")
-    return Load(statuses, errors, float(total[1]), times.get("50", 0), times.get("99", 0))
-
-
-def wrk(folder, url, clients, seconds, path, body=""):
-    script = f"{folder}/wrk.lua"
-    with open(script, "w", encoding="ascii") as file:
-        file.write(WRK.replace("BODY", body).replace("PATH", path).replace("NAMES", str(NAMES)))
-    output = subprocess.run(["wrk", "-t", "2", "-c", str(clients), "-d", f"{seconds}s", "--timeout", "20s", "-s", script, url],
-                            stdout=subprocess.PIPE, check=True, text=True).stdout
-    found = dict(re.findall(r"^(errors|seconds|P50|P99) ([\d.e-]+)$", output, re.MULTILINE))
-    statuses = {int(status): int(count) for status, count in re.findall(r"^status (\d+) (\d+)$", output, re.MULTILINE)}
-    return Load(statuses, int(float(found["errors"])), float(found["seconds"]), float(found["P50"]), float(found["P99"]))
-
-
-def measured(server, run):
-    before = server.processor()
-    load = run()
-    load.processor = server.processor() - before
-    return load
-
-
-class Prober:
-    """Asks for health each 20 ms, each time on a new connection, as a kubelet does."""
-
-    def __init__(self, port):
-        self.port, self.times, self.faults = port, [], 0
-        self.is_over = threading.Event()
-        self.thread = threading.Thread(target=self.run)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        self.thread.join()
-
-    def run(self):
-        # It is the service that is measured, not how long this one waits for a processor; where that is allowed.
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)
-        while not self.is_over.wait(0.02):
-            began = time.perf_counter()
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-            try:
-                connection.request("GET", "/healthz")
-                answer = connection.getresponse()
-                self.faults += answer.read() != b"ok\n" or answer.status != 200
-            except OSError:
-                self.faults += 1
-            finally:
-                connection.close()
-            self.times.append(time.perf_counter() - began)
-
-    def percentile(self, percent):
-        return sorted(self.times)[min(len(self.times) - 1, len(self.times) * percent // 100)]
 
 
 def make_store(folder):
@@ -288,18 +113,21 @@ def crowd(server, folder, picture, quick):
     rows = []
     for client, run in (("nobody", lambda: time.sleep(2)), ("hey", lambda: hey(f"{url}/compress?{QUERY}", 200, ["-z", f"{seconds}s"], picture)),
                         ("wrk", lambda: wrk(folder, url, 200, seconds, f"/compress?{QUERY}", picture))):
+        began, before = time.monotonic(), server.loop()
         with Prober(server.port) as prober:
             load = run()
-        rows.append((client, load, prober, server.memory()))
+        # Health is answered by one thread, which has no processor of its own: what it waited for one is the machine's part of these times.
+        share = [(after - then) / (time.monotonic() - began) for after, then in zip(server.loop(), before)]
+        rows.append((client, load, prober, server.memory(), share))
     return rows
 
 
 def crowd_table(rows):
-    lines = ["| -c 200 | pictures a second | 503 a second | errors | health P50 ms | P99 | most | failed | MB resident behind |", "|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
-    for client, load, prober, memory in rows:
+    lines = ["| -c 200 | pictures a second | 503 a second | errors | health P50 ms | P99 | most | failed | loop ran | loop waited | MB resident |", "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
+    for client, load, prober, memory, (ran, waited) in rows:
         parts = [f"{load.rate:.0f}", f"{load.statuses.get(503, 0) / load.seconds:.0f}", str(load.others)] if load else ["", "", ""]
         lines.append(f"| {client} | {' | '.join(parts)} | {1000 * prober.percentile(50):.1f} | {1000 * prober.percentile(99):.1f} | "
-                     f"{1000 * max(prober.times):.1f} | {prober.faults} | {memory / 1e6:.0f} |")
+                     f"{1000 * max(prober.times):.1f} | {prober.faults} | {ran:.0%} | {waited:.0%} | {memory / 1e6:.0f} |")
     return lines
 
 
@@ -328,12 +156,12 @@ def marks(rows, crowded, memory, errors):
         ratio, tail = median(a.rate / b.rate for a, b in zip(found, peer)), median(a.tail / a.median for a in found)
         result.append((f"{client}: at least {MARKS['ratio']} x nginx", f"{ratio:.2f}", ratio >= MARKS["ratio"], False))
         result.append((f"{client}: P99 at most {MARKS['tail']:.0f} x P50 at -c 4", f"{tail:.2f}", tail <= MARKS["tail"], True))
-    for client, load, prober, _ in crowded:
+    for client, load, prober, *_ in crowded:
         if load:
             result.append((f"{client}: no error but 503 at -c 200", str(load.others), load.others == 0, False))
             result.append((f"{client}: health within {1000 * MARKS['health']:.0f} ms at -c 200", f"{1000 * max(prober.times):.0f} ms, {prober.faults} failed",
                            max(prober.times) <= MARKS["health"] and not prober.faults, True))
-    most = max(size for _, size in memory + [(0, size) for *_, size in crowded])
+    most = max(size for _, size in memory + [(0, size) for _, _, _, size, _ in crowded])
     result.append((f"at most {MARKS['memory'] // 10**6} MB resident", f"{most / 1e6:.0f} MB", most <= MARKS["memory"], False))
     # 5 MB more is no growth: malloc keeps what is free, and not each time the same.
     growth = memory[-1][1] - memory[-2][1]

@@ -11,8 +11,6 @@ import os
 import socket
 import subprocess
 
-import seccomp
-
 PROT_WRITE, PROT_EXEC, SHM_EXEC = 2, 4, 0o100000
 
 
@@ -49,6 +47,9 @@ def allowed(unit):
 
 
 def program(unit, without):
+    # Of Debian's Python alone; the settings are read by others too.
+    import seccomp
+
     if not unit:
         result = seccomp.SyscallFilter(seccomp.ALLOW)
     else:
