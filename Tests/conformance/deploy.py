@@ -40,6 +40,10 @@ def option(words, name):
     return found[-1] if found else None
 
 
+def grace(words):
+    return amount(option(words, "--grace") or "0")
+
+
 def run(*words, **options):
     process = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=120, **options)
     return process.returncode, process.stdout.decode(errors="replace")
@@ -50,8 +54,8 @@ def check_command(results, what, words):
     known = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", shell("imgserve --help").decode()))
     used = {word for word in words if word.startswith("--")}
     results.check(words[0] == PROGRAM and used <= known, f"{what}: options of imgserve: {sorted(used - known)}")
-    workers, queue, grace = (option(words, name) for name in ("--workers", "--queue", "--grace"))
-    results.check(workers and queue and grace, f"{what}: says --workers, --queue and --grace, which what is around it is reckoned from")
+    workers, queue = (option(words, name) for name in ("--workers", "--queue"))
+    results.check(workers and queue and option(words, "--grace"), f"{what}: says --workers, --queue and --grace, which what is around it is reckoned from")
     # Pictures; bodies, of which there are at most twice as many as wait and are worked on; answers that are kept; the programs. As in docs/serving.md.
     body, cache = amount(option(words, "--max-body") or "8M"), int(option(words, "--cache-mb") or 64) * MIB
     return int(workers) * amount(option(words, "--max-memory") or "1G") + 2 * (int(queue) + int(workers)) * body + cache + 64 * MIB
@@ -131,7 +135,7 @@ def containerfile(results):
     results.check(health[0] in [f"/usr/local/bin/{os.path.basename(source)}" for name, rest in stage if name == "COPY" for source in rest.split()[1:-1]], "Containerfile: HEALTHCHECK's program is there")
     results.check(last["USER"] == f"{USER}:{USER}" and last["STOPSIGNAL"] == "SIGTERM", "Containerfile: user and signal")
     stop = int(re.search(r"--stop-timeout (\d+)", recipe).group(1))
-    results.check(amount(option(words, "--grace")) < stop, "Containerfile: --grace fits into --stop-timeout")
+    results.check(grace(words) < stop, "Containerfile: --grace fits into --stop-timeout")
     most = check_command(results, "Containerfile", words)
     results.check(most <= amount(re.search(r"--memory (\w+)", recipe).group(1).upper()), f"Containerfile: {most >> 20} MiB are more than --memory")
     return words
@@ -169,7 +173,7 @@ def unit(results, folder):
     words = shlex.split(found["ExecStart"][0])
     most = check_command(results, "unit", [word for word in words if word != "$IMGSERVE_OPTIONS"])
     results.check(most <= amount(found["MemoryMax"][0]), f"unit: {most >> 20} MiB are more than MemoryMax")
-    results.check(amount(option(words, "--grace")) < amount(found["TimeoutStopSec"][0]), "unit: --grace fits into TimeoutStopSec")
+    results.check(grace(words) < amount(found["TimeoutStopSec"][0]), "unit: --grace fits into TimeoutStopSec")
     results.check(found["KillMode"] == ["mixed"] and found["OOMPolicy"] == ["continue"], "unit: workers are the service's to end, and not its end")
     credential = found["LoadCredential"][0].split(":")[0]
     results.check(option(words, "--sign-key-file") == f"%d/{credential}", "unit: the key is the credential")
@@ -219,8 +223,8 @@ def kubernetes(results, image):
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     wanted = {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
     results.check(all(probes[name] == {"path": path, "port": "http"} for name, path in wanted.items()), f"kubernetes: probes {probes}")
-    grace = container["lifecycle"]["preStop"]["sleep"]["seconds"] + amount(option(words, "--grace"))
-    results.check(grace < pod["terminationGracePeriodSeconds"], f"kubernetes: {grace} s fit into terminationGracePeriodSeconds")
+    most = container["lifecycle"]["preStop"]["sleep"]["seconds"] + grace(words)
+    results.check(most < pod["terminationGracePeriodSeconds"], f"kubernetes: {most} s fit into terminationGracePeriodSeconds")
     most = check_command(results, "kubernetes", words)
     results.check(most <= amount(container["resources"]["limits"]["memory"]), f"kubernetes: {most >> 20} MiB are more than the limit")
     own, of_pod = container["securityContext"], pod["securityContext"]
