@@ -114,6 +114,11 @@ class Load:
         return self.statuses.get(200, 0) / self.seconds
 
     @property
+    def each(self):
+        """The service's processor time for a picture."""
+        return self.processor / max(1, self.statuses.get(200, 0))
+
+    @property
     def others(self):
         """Answers that are neither a picture nor a no for now, and what was no answer."""
         return self.errors + sum(count for status, count in self.statuses.items() if status not in (200, 503))
