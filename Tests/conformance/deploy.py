@@ -174,6 +174,7 @@ def unit(results, folder):
     most = check_command(results, "unit", [word for word in words if word != "$IMGSERVE_OPTIONS"])
     results.check(most <= amount(found["MemoryMax"][0]), f"unit: {most >> 20} MiB are more than MemoryMax")
     results.check(grace(words) < amount(found["TimeoutStopSec"][0]), "unit: --grace fits into TimeoutStopSec")
+    results.check(f"that is {most >> 20} MiB" in text(f"{ROOT}/docs/serving.md").replace("\n", " "), f"docs/serving.md reckons as this does: {most >> 20} MiB")
     results.check(found["KillMode"] == ["mixed"] and found["OOMPolicy"] == ["continue"], "unit: workers are the service's to end, and not its end")
     credential = found["LoadCredential"][0].split(":")[0]
     results.check(option(words, "--sign-key-file") == f"%d/{credential}", "unit: the key is the credential")
