@@ -3,7 +3,7 @@
 # make check      sets up, builds, and runs the tests; SANITIZE=address or thread: the unit and pipeline tests alone, with that sanitizer
 # make check-all  the same, and the tests that take minutes
 # make fuzz       libFuzzer over what reads strangers' bytes, SECONDS=60 for each target
-# make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds, ONLY='one process' some cases
+# make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds, ONLY='one process' some cases, ONLY=service imgserve beside nginx
 # make flamegraph where a batch spends its time, as flamegraph.svg (docs/profiling.md)
 # make serve      builds imgserve, and starts it; ARGS='--listen :9000'
 # make install    PREFIX=/usr/local DESTDIR=
@@ -80,10 +80,11 @@ fuzz:
 	$(MAKE) bin
 	scripts/fuzz $(or $(SECONDS),60)
 
-# From PyPI: pyvips with the libvips that it was built with, Pillow, and fast_image_resize as cykooz.resizer.
+# From PyPI: pyvips with the libvips that it was built with, Pillow, and fast_image_resize as cykooz.resizer. imgserve, which takes minutes to build, only
+# where it is measured: of all cases, and of ONLY=service.
 bench:
 	scripts/install-packages build bench
-	$(MAKE) bin
+	$(MAKE) bin $(if $(filter-out service%,$(ONLY)),,service-bin)
 	[ -x .build-bench/bin/python3 ] || /usr/bin/python3 -m venv .build-bench
 	.build-bench/bin/pip install --quiet pyvips pyvips-binary Pillow cykooz.resizer
 	/usr/bin/python3 Benchmarks/bench.py --out .build-bench --python .build-bench/bin/python3 $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)')

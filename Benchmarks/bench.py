@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 """Our pipelines beside other people's tools, in one run: median wall time, processor time and peak memory, and the ratios.
 
-usage: bench.py [--quick] [--bin DIR] [--out DIR] [--python PYTHON]
+usage: bench.py [--quick] [--bin DIR] [--out DIR] [--python PYTHON] [--only WORDS]
 
 Pictures are made of Debian's wallpapers (mate-backgrounds): 40 of exactly 2400 x 1600, half JPEG of quality 90 with 4:2:0, half PNG;
 200 of 320 x 240; one of 12000 x 9000 as JPEG and as PNG; a WebP, a progressive JPEG and a PNG with alpha. Commands of a case are run in
 turn, round by round, so that what else the machine does falls on all of them alike; a ratio is the median of the rounds' ratios to the
 first peer. Processor time and memory are those of all processes of a command (the largest one's memory). PYTHON is one that has pyvips,
 Pillow and cykooz.resizer (fast_image_resize): lists on two processors, and Lanczos alone in memory, which is timed inside of the
-processes.
+processes. imgserve is beside nginx in serve.py, whose tables go into bench.md too; `--only service` is that alone.
 """
 import argparse
 import os
@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import serve
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -256,21 +258,27 @@ def main():
     arguments = parser.parse_args()
     os.environ["PATH"] = os.path.abspath(arguments.bin) + os.pathsep + os.environ["PATH"]
     os.makedirs(arguments.out, exist_ok=True)
+    chosen = [case for case in cases(arguments.python) if arguments.only in case[0]]
+    results, over_http = [], ""
     with tempfile.TemporaryDirectory() as folder:
-        make_pictures(folder)
+        if chosen:
+            make_pictures(folder)
         os.mkdir(os.path.join(folder, "out"))
-        results = []
-        for case in [case for case in cases(arguments.python) if arguments.only in case[0]]:
+        for case in chosen:
             results.append(run(case, folder, max(3, case[1] // 3) if arguments.quick else case[1]))
             print(table(results[-1:]), flush=True)
         if arguments.python and not arguments.only:
             results += resample_cases(folder, arguments.python, 5 if arguments.quick else 15)
             print(table(results[-2:]), flush=True)
+    if arguments.only in serve.TITLE:
+        over_http, _ = serve.measure(arguments.quick)
     with open(os.path.join(arguments.out, "bench.md"), "w", encoding="utf-8") as file:
-        file.write(table(results))
-    with open(os.path.join(arguments.out, "bench.svg"), "w", encoding="utf-8") as file:
-        file.write(chart(results))
-    print(f"{arguments.out}/bench.md, {arguments.out}/bench.svg")
+        file.write("\n".join(part for part in (table(results) if results else "", over_http) if part))
+    # Without bars there is no picture, and one of a longer run may stay.
+    if results:
+        with open(os.path.join(arguments.out, "bench.svg"), "w", encoding="utf-8") as file:
+            file.write(chart(results))
+    print(f"{arguments.out}/bench.md" + (f", {arguments.out}/bench.svg" if results else ""))
 
 
 if __name__ == "__main__":
