@@ -47,8 +47,8 @@ ifdef STATIC
 endif
 
 service-bin:
-	mkdir -p $(LINK) bin
-	ln -sf "$$(gcc -print-file-name=libstdc++.a)" $(LINK)/
+	mkdir -p service/$(LINK) bin
+	ln -sf "$$(gcc -print-file-name=libstdc++.a)" service/$(LINK)/
 	$(SWIFT) build $(SERVICE) --product imgserve
 	install -m 755 "$$($(SWIFT) build $(SERVICE) --show-bin-path)/imgserve" bin/
 
