@@ -11,14 +11,20 @@ public final class PictureWorkers: Sendable {
     private let settings: JobSettings
     private let slots: [JobSlot]
     /// Who works in each slot, so that nobody ends another's picture.
-    private let owners: Mutex<[UInt64]>
+    private let owners: Mutex<[Owner]>
+
+    private struct Owner {
+        var number: UInt64 = 0
+        /// Its process was ended for it, and may not be dead yet.
+        var isStopped = false
+    }
 
     public init(limits: Limits, isSandboxed: Bool, slots count: Int) {
         var settings = JobSettings()
         (settings.limits, settings.isSandboxed, settings.isolation) = (limits, isSandboxed, .always)
         self.settings = settings
         slots = (0..<count).map { _ in JobSlot() }
-        owners = Mutex(Array(repeating: 0, count: count))
+        owners = Mutex(Array(repeating: Owner(), count: count))
     }
 
     /// Works on `picture`, which is open for reading and stays the caller's, in the process of `slot`; the calling thread waits, and is the only
@@ -30,15 +36,23 @@ public final class PictureWorkers: Sendable {
         _ picture: borrowing Descriptor, _ recipe: Recipe, as format: EncodedFormat, latest: UInt64?, in slot: Int, owner: UInt64,
         to open: (_ width: UInt32, _ height: UInt32) throws(ImageError) -> any ByteSink
     ) throws(ImageError) -> Outcome {
-        owners.withLock { $0[slot] = owner }
-        defer { owners.withLock { $0[slot] = 0 } }
+        owners.withLock { $0[slot] = Owner(number: owner) }
+        defer {
+            let isStopped = owners.withLock { owners -> Bool in
+                defer { owners[slot] = Owner() }
+                return owners[slot].isStopped
+            }
+            // Not the next one's.
+            if isStopped { slots[slot].end() }
+        }
         return try slots[slot].run(picture, recipe, format, latest, settings, true, open)
     }
 
     /// Ends the process that works on the owner's picture, if one does: whoever has asked for it has gone. By any thread.
     public func stop(owner: UInt64) {
         owners.withLock { owners in
-            guard owner != 0, let slot = owners.firstIndex(of: owner) else { return }
+            guard owner != 0, let slot = owners.firstIndex(where: { $0.number == owner }) else { return }
+            owners[slot].isStopped = true
             slots[slot].kill()
         }
     }

@@ -2,16 +2,19 @@
 """imgserve over real sockets: each of its limits, the bytes of the filters' pipeline, and what a client that leaves, a full queue or a signal does.
 
 usage: serve.py [--bin DIR]"""
+import collections
 import concurrent.futures
 import glob
 import hashlib
 import hmac
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -233,6 +236,57 @@ def connections(results, files):
             results.check(client.answer().body == b"ok\n" and client.is_closed(), "HTTP/1.0")
 
 
+def other_protocols(results, files):
+    """Who asks for another protocol, or for a length that no number has, is answered and closed; what he sends behind it is not kept."""
+    with Service() as service:
+        service.post("/compress?resize=50", files["small.jpg"])
+        before = service.rss()
+        for what, head in (("Upgrade", b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"),
+                           ("CONNECT", b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"),
+                           ("Upgrade behind a body", request("POST", "/compress?resize=900&format=webp&effort=6", files["large.jpg"], ["Connection: upgrade", "Upgrade: x"]))):
+            with service.connect() as client:
+                client.send(head)
+                sent, peak = 0, 0
+                try:
+                    for i in range(400):
+                        client.send(b"x" * 262144)
+                        sent += 1
+                        if i % 20 == 0:
+                            peak = max(peak, service.rss())
+                except OSError:
+                    pass
+                results.check(sent < 400 and peak < before + (48 << 20), f"{what}: {sent} times 256 KiB behind it, {(peak - before) >> 20} MiB more")
+        with service.connect() as client:
+            client.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+            answer = client.answer()
+            results.check(answer.status == 200 and answer.headers.get("connection") == "close" and client.is_closed(), f"Upgrade alone: {answer.status} {answer.headers}")
+        for length in ("9223372036854775808", "18446744073709551615"):
+            with service.connect() as client:
+                client.send(f"POST /compress HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n".encode())
+                answer = client.answer()
+                results.check(answer and answer.status in (400, 413), f"Content-Length {length}: {answer and answer.status}")
+
+
+def neighbours_of_those_who_leave(results, files):
+    """A client that leaves ends the process that works for it, and never another's."""
+    with Service("--workers", "2") as service:
+        is_over = threading.Event()
+
+        def leave():
+            while not is_over.is_set():
+                with service.connect() as client:
+                    client.send(request("POST", "/compress?resize=100", files["small.jpg"]))
+                    time.sleep(random.uniform(0, 0.012))
+        leavers = [threading.Thread(target=leave) for _ in range(4)]
+        for leaver in leavers:
+            leaver.start()
+        statuses = [service.post("/compress?resize=100", files["small.jpg"]).status for _ in range(600)]
+        is_over.set()
+        for leaver in leavers:
+            leaver.join()
+        results.check(set(statuses) <= {200, 503} and statuses.count(200) > 300, f"beside clients that leave: {collections.Counter(statuses)}")
+
+
 def leaving_and_waiting(results, files):
     """A client that leaves takes its picture with it; a full queue says so at once; priorities and times."""
     # Some seconds of work.
@@ -385,7 +439,9 @@ def main():
         bodies(results, files)
         slow_clients(results, files)
         connections(results, files)
+        other_protocols(results, files)
         leaving_and_waiting(results, files)
+        neighbours_of_those_who_leave(results, files)
         stored_pictures(results, files, folder)
         signed_urls(results, files, folder)
         strangers_files(results, corpus)

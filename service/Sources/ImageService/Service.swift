@@ -85,12 +85,21 @@ public final class Service: Sendable {
                 GuardedChannel(http: HTTP1Channel(responder: responder, configuration: http), settings: times, events: metrics)
             },
             configuration: ApplicationConfiguration(
-                address: .hostname(settings.address.host, port: settings.port), serverName: "imgserve", backlog: 1024, reuseAddress: true),
+                address: .hostname(settings.address.host, port: settings.port), serverName: "imgserve", backlog: 1024, reuseAddress: true,
+                availableConnectionsDelegate: MaximumAvailableConnections(Self.mostConnections(slots: settings.slots))),
             onServerRunning: { [settings] channel in
                 let host = settings.address.host.contains(":") ? "[\(settings.address.host)]" : settings.address.host
                 console.say("listening at http://\(host):\(channel.localAddress?.port ?? settings.port)/")
             },
             eventLoopGroupProvider: .shared(loops), logger: quiet)
+    }
+
+    /// As far as files may be open: SwiftNIO takes a connection that there is no file for as the server's end. The others wait in the kernel's queue.
+    private static func mostConnections(slots: Int) -> Int {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        // A connection has itself, and its body in a file that is opened once more for the worker; a slot its process and what it makes.
+        return max(1, min((Int(clamping: limit.rlim_cur) - 32 - 8 * slots) / 3, 1 << 16))
     }
 
     private static func reason(_ error: any Error) -> String {

@@ -34,6 +34,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var requestCloses = false
     private var bodyBytes: Int? = 0
     private var expectsWord = false
+    /// The request asks for another protocol, which there is none of here: the decoder decodes nothing behind it, and would keep all that comes.
+    private var isUpgrade = false
+    /// Its end has come.
+    private(set) var isDeaf = false
     private var isQuiescing = false
     private var hasServed = false
     /// Nothing goes out any more.
@@ -69,7 +73,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// By `ByteWatch`, before they are decoded.
     func bytesCame(_ count: Int) {
-        if isLingering {
+        if isLingering || isDeaf {
             drain(count)
         } else if !isReading {
             isReading = true
@@ -91,7 +95,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             unanswered += 1
             // Its first bytes may have come together with the end of the one before.
             if unanswered == 1 && timer?.kind != .read { beginRequest() }
-            requestCloses = !head.isKeepAlive
+            isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
+            requestCloses = !head.isKeepAlive || isUpgrade
             bodyBytes = head.headers.contains(name: "transfer-encoding") ? nil : head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
             expectsWord = head.headers["expect"].contains { $0.lowercased() == "100-continue" }
         case .body(let bytes):
@@ -102,7 +107,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
                 return drain(bytes.readableBytes)
             }
         case .end:
-            (isReading, expectsWord) = (false, false)
+            (isReading, expectsWord, isDeaf) = (false, false, isUpgrade)
             if timer?.kind == .read || timer?.kind == .drain { stopTimer() }
             if unanswered == 0 && !isHeld { rest() }
         }
@@ -309,7 +314,7 @@ final class ByteWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         keeper.bytesCame(unwrapInboundIn(data).readableBytes)
-        if !keeper.isLingering { context.fireChannelRead(data) }
+        if !keeper.isLingering && !keeper.isDeaf { context.fireChannelRead(data) }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

@@ -63,7 +63,8 @@ struct BodyReader {
         if let encoding = head.headerFields[.contentEncoding], encoding.trimmed.lowercased() != "identity" {
             throw ServiceFault(.unsupportedMediaType, "encoding", "a body with a Content-Encoding; send the picture as it is")
         }
-        if let length = head.headerFields[.contentLength].flatMap({ Int($0) }), length > mostBytes { throw .tooLarge(mostBytes) }
+        // Digits alone, as the decoder has seen; of more than there are numbers for.
+        if let length = head.headerFields[.contentLength], (Int(length) ?? .max) > mostBytes { throw .tooLarge(mostBytes) }
     }
 
     /// Raw, or of multipart/form-data the part called file, or without one the first.
