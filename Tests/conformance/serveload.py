@@ -55,6 +55,23 @@ def many_clients(results, folder):
         results.check(service.wait_for(lambda: service.metric("imgserve_body_bytes") == 0 and service.metric("imgserve_connections") <= 2), "nothing is held behind")
 
 
+def few_files(results, files):
+    """More connections than files may be open: some wait, and the service lives."""
+    for _ in range(3):
+        with Service(files=64) as service:
+            clients = [service.connect() for _ in range(100)]
+            for client in clients:
+                client.send(b"POST /compress HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+            time.sleep(1)
+            open_files = len(os.listdir(f"/proc/{service.process.pid}/fd"))
+            results.check(open_files < 60, f"some are left for what has to be opened: {open_files} of 64")
+            for client in clients:
+                client.__exit__()
+            answer = service.post("/compress?resize=50", files["small.jpg"])
+            results.check(service.is_alive and answer and answer.status == 200, f"100 connections and 64 files: {answer and answer.status}")
+            results.check(service.stop() == 0, "it ends")
+
+
 def flat_memory(results, folder):
     """Thousands of requests leave no memory and no files behind."""
     with Service("--workers", "2") as service:
@@ -177,6 +194,7 @@ def main():
         files = pictures(folder)
         for part in (many_clients, flat_memory, scraped):
             part(results, folder)
+        few_files(results, files)
         draining(results, files)
     finally:
         shutil.rmtree(folder)

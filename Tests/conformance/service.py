@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -25,11 +26,13 @@ class Answer:
 class Service:
     """A running imgserve; ended, with its workers, when the block is left."""
 
-    def __init__(self, *options, log=None, environment=None):
+    def __init__(self, *options, log=None, environment=None, files=None):
+        """`files`: as many may be open."""
         self.log_path = log
         self.log = open(log, "wb") if log else subprocess.DEVNULL
         self.process = subprocess.Popen(["imgserve", "--listen", "127.0.0.1:0", *options], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(environment or {})})
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(environment or {})},
+                                        preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None)
         line = self.process.stderr.readline().decode()
         self.port = int(line.rstrip("/\n").rpartition(":")[2]) if "listening" in line else None
         self.first_line = line
