@@ -266,6 +266,20 @@ def other_protocols(results, files):
                 results.check(answer and answer.status in (400, 413), f"Content-Length {length}: {answer and answer.status}")
 
 
+def what_is_logged(results, files, folder):
+    """Names, numbers and words of our own: nothing of a query, nothing of a picture."""
+    log = f"{folder}/log"
+    with Service("--access-log", log=log) as service:
+        service.post("/compress?quality=HIDDEN", files["small.jpg"])
+        service.post("/compress?HIDDEN=1", files["small.jpg"])
+        service.post("/compress", files["alpha.png"][:33] + b"\0\0\0\4HIDDxxxx\0\0\0\0" + files["alpha.png"][33:])
+        answer = service.post("/compress?resize=50", files["small.jpg"], "X-Request-Id: mine-7")
+        results.check(answer.headers.get("x-request-id") == "mine-7", "a request's number is the client's own")
+    lines = [json.loads(line) for line in (content(log) or b"").splitlines() if line.startswith(b"{")]
+    results.check(b"HIDD" not in content(log) and [line["status"] for line in lines if line["message"] == "request"] == [400, 400, 422, 200] and
+                  any(line.get("request") == "mine-7" for line in lines), f"the log: {lines}")
+
+
 def neighbours_of_those_who_leave(results, files):
     """A client that leaves ends the process that works for it, and never another's."""
     with Service("--workers", "2") as service:
@@ -367,6 +381,7 @@ def main():
         other_protocols(results, files)
         leaving_and_waiting(results, files)
         neighbours_of_those_who_leave(results, files)
+        what_is_logged(results, files, folder)
         strangers_files(results, corpus)
     finally:
         shutil.rmtree(folder)

@@ -168,6 +168,14 @@ def draining(results, files):
                 thread.join()
             results.check(status == 0, f"SIGTERM under load: status {status}")
             results.check(not lost and answered[0] > 20, f"keep-alive {keeps_alive}: of {answered[0]} requests lost: {lost}")
+    with Service("--grace", "30s", "--timeout", "60") as service:
+        with service.connect() as slow:
+            slow.send(request("POST", "/compress?resize=8000&format=webp&effort=9", large))
+            service.wait_for(lambda: service.metric("imgpipe_slots_used") == 1)
+            service.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+            began = time.monotonic()
+            results.check(service.stop() == 0 and time.monotonic() - began < SLACK, "told twice it does not wait")
     with Service("--grace", "1s", "--timeout", "60") as service:
         with service.connect() as slow, service.connect() as probe:
             probe.send(request("GET", "/readyz"))

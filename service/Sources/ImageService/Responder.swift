@@ -137,7 +137,8 @@ final class Responder: HTTPResponder {
         ]
         if let fault {
             metadata["error"] = .string(fault.word)
-            metadata["detail"] = .string(fault.detail)
+            // Of others' faults it has words of theirs, from the query or the picture.
+            if isOurs { metadata["detail"] = .string(fault.detail) }
         }
         logger.log(level: isOurs ? .error : .info, "request", metadata: metadata)
     }

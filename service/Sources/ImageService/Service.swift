@@ -33,7 +33,7 @@ public final class Service: Sendable {
         queue = try WorkQueue(limits: settings.limits, isSandboxed: settings.isSandboxed, slots: settings.slots, limit: settings.queue, metrics: metrics.pictures)
         let recipes = try RecipeReader(program: "imgserve", defaults: ["--keep=copyright"], limits: settings.limits)
         // What waits and what is worked on, and as many that are still coming in.
-        let budget = BodyBudget(most: settings.mostBodyBytes.multipliedReportingOverflow(by: 2 * (settings.queue + settings.slots)).partialValue)
+        let budget = BodyBudget(most: Self.product(settings.mostBodyBytes, 2 * (settings.queue + settings.slots)))
         let compress = CompressEndpoint(queue: queue, recipes: recipes, body: BodyReader(mostBytes: settings.mostBodyBytes, budget: budget))
         let image = try settings.storage.map { [queue] (text) throws(ImageError) in
             ImageEndpoint(
@@ -57,11 +57,12 @@ public final class Service: Sendable {
             logger.info("draining", metadata: ["signal": .stringConvertible(Int(number)), "under_way": .stringConvertible(metrics.requestsUnderWay)])
             Task { await group.triggerGracefulShutdown() }
             let end = Deadline.now + settings.graceNanoseconds
-            // Asked twice, or out of time: what still runs is cut off.
+            _ = try? Thread { [self] in
+                _ = signals.wait()
+                cutOff()
+            }
             while Deadline.now < end { usleep(20_000) }
-            logger.warning("cut off", metadata: ["under_way": .stringConvertible(metrics.requestsUnderWay)])
-            queue.workers.kill()
-            exit(0)
+            cutOff()
         }
         do {
             try ended.futureResult.wait()
@@ -70,6 +71,19 @@ public final class Service: Sendable {
         }
         queue.close()
         logger.info("stopped")
+    }
+
+    /// Asked twice, or out of time.
+    private func cutOff() -> Never {
+        logger.warning("cut off", metadata: ["under_way": .stringConvertible(metrics.requestsUnderWay)])
+        queue.workers.kill()
+        exit(0)
+    }
+
+    /// The largest number where there is no such one.
+    private static func product(_ a: Int, _ b: Int) -> Int {
+        let (value, isOverflow) = a.multipliedReportingOverflow(by: b)
+        return isOverflow ? .max : value
     }
 
     private func application(_ loops: MultiThreadedEventLoopGroup, _ console: Console) -> Application<Responder> {

@@ -97,7 +97,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             if unanswered == 1 && timer?.kind != .read { beginRequest() }
             isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
             requestCloses = !head.isKeepAlive || isUpgrade
-            bodyBytes = head.headers.contains(name: "transfer-encoding") ? nil : head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+            bodyBytes = head.headers.contains(name: "transfer-encoding") ? nil : head.headers.first(name: "content-length").map { Int($0) ?? .max } ?? 0
             expectsWord = head.headers["expect"].contains { $0.lowercased() == "100-continue" }
         case .body(let bytes):
             expectsWord = false
@@ -167,8 +167,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             // Those behind it in a row are to be answered too.
             if unanswered <= 1 && (requestCloses || events.isDraining || isQuiescing) { closesAfterAnswer = true }
             // A client that waits for the word may send its body, or not.
-            let isRestLong = isReading && unanswered <= 1 && (bodyBytes ?? .max) > settings.mostDrainedBytes
-            if isRestLong || expectsWord || head.headers["connection"].contains("close") { closesAfterAnswer = true }
+            let isRestLong = isReading && (bodyBytes ?? .max) > settings.mostDrainedBytes
+            if unanswered <= 1 && (isRestLong || expectsWord) || head.headers["connection"].contains("close") { closesAfterAnswer = true }
             if closesAfterAnswer { head.headers.replaceOrAdd(name: "connection", value: "close") }
             turnsAway = head.status == .serviceUnavailable
             start(.write, settings.write)
