@@ -8,7 +8,7 @@ public struct Cache2QStatistics: Equatable, Sendable {
     /// Times that `make` was begun.
     public let misses: Int
     /// Calls that found another making the value. One that then makes it itself, as the other failed, is a miss too.
-    public let waits: Int
+    public var waits: Int
     /// Values that have left to make room; not those of `removeAll`.
     public let evictions: Int
     /// Of the values kept now.

@@ -23,10 +23,10 @@ final class JobSlot: @unchecked Sendable {
 
     func end() { (pipeline, process) = (nil, nil) }
 
-    /// As `Pipeline.run`, here or in a process.
+    /// As `Pipeline.run`, here or in a process. `isWanted`: asked when the process can be found by `kill`, and not before.
     func run(
         _ file: borrowing Descriptor, _ recipe: Recipe, _ format: EncodedFormat, _ expiry: UInt64?, _ settings: JobSettings, _ isIsolated: Bool,
-        _ make: (UInt32, UInt32) throws(ImageError) -> any ByteSink
+        isWanted: () -> Bool = { true }, _ make: (UInt32, UInt32) throws(ImageError) -> any ByteSink
     ) throws(ImageError) -> (report: Pipeline.Report, sink: any ByteSink) {
         guard isIsolated else {
             let pipeline = pipeline ?? Pipeline(limits: settings.limits)
@@ -36,6 +36,7 @@ final class JobSlot: @unchecked Sendable {
         let process = if let process, process.isReady { process } else { try WorkerProcess(limits: settings.limits, isSandboxed: settings.isSandboxed) }
         self.process = process
         defer { if process.isBroken { self.process = nil } }
+        guard isWanted() else { throw .outOfTime(seconds: 0) }
         return try process.run(file.number, recipe, as: format, latest: expiry, to: make)
     }
 }

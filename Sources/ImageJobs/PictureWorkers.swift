@@ -45,7 +45,9 @@ public final class PictureWorkers: Sendable {
             // Not the next one's.
             if isStopped { slots[slot].end() }
         }
-        return try slots[slot].run(picture, recipe, format, latest, settings, true, open)
+        // `stop` may have come before there was a process.
+        let isWanted = { self.owners.withLock { !$0[slot].isStopped } }
+        return try slots[slot].run(picture, recipe, format, latest, settings, true, isWanted: isWanted, open)
     }
 
     /// Ends the process that works on the owner's picture, if one does: whoever has asked for it has gone. By any thread.

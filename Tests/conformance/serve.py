@@ -164,6 +164,12 @@ def bodies(results, files):
                 client.send("\r\n".join(["POST /compress HTTP/1.1", "Host: a", *lines, "", "hello"]).encode())
                 answer = client.answer()
                 results.check(answer is None or answer.status == 400, f"{lines}: {answer and answer.status}")
+        for lines, status in [([], 400), (["Host: a", "Host: b"], 400), (["Host: a", "Transfer-Encoding: gzip, chunked"], 501),
+                              (["Host: a", "Transfer-Encoding: chunked", "Transfer-Encoding: identity"], (400, 501))]:
+            with service.connect() as client:
+                client.send("\r\n".join(["POST /compress HTTP/1.1", *lines, "Content-Length: 0" if status == 400 else "X: 0", "", ""]).encode())
+                answer = client.answer()
+                results.check(answer and answer.status in (status if isinstance(status, tuple) else (status,)) and client.is_closed(), f"{lines}: {answer and answer.status}, and closed")
         body, kind = form(("note", None, b"words"), ("file", "a.jpg", small))
         for size in (1, 7, 4093):
             with service.connect() as client:
@@ -227,6 +233,11 @@ def connections(results, files):
             client.send(request("POST", "/compress?resize=50", small) + request("GET", "/healthz") + request("POST", "/compress?resize=50", small))
             answers = [client.answer() for _ in range(3)]
             results.check([a and a.body for a in answers] == [expected, b"ok\n", expected], "three in a row are answered in their order")
+            # An answer that is not taken yet keeps its time, and the next request gets its own when it has been.
+            client.send(request("GET", "/") + request("GET", "/healthz")[:10])
+            results.check(client.answer().status == 200, "half a request behind a whole one: the whole one is answered")
+            client.send(request("GET", "/healthz")[10:])
+            results.check(client.answer().body == b"ok\n", "and the rest makes the other one whole")
             client.send(request("GET", "/healthz", headers=["Connection: close"]))
             answer = client.answer()
             results.check(answer.headers.get("connection") == "close" and client.is_closed(), "Connection: close")
@@ -298,6 +309,18 @@ def neighbours_of_those_who_leave(results, files):
         for leaver in leavers:
             leaver.join()
         results.check(set(statuses) <= {200, 503} and statuses.count(200) > 300, f"beside clients that leave: {collections.Counter(statuses)}")
+
+
+def leaving_at_once(results, files):
+    """A client that leaves while the first process is only being started."""
+    left = 0
+    for i in range(16):
+        with Service("--workers", "1", "--timeout", "60") as service:
+            with service.connect() as client:
+                client.send(request("POST", "/compress?resize=5000&format=webp&effort=9&quality=90", files["large.jpg"]))
+                time.sleep(0.0007 * i)
+            left += not service.wait_for(lambda: service.metric("imgpipe_slots_used") == 0 and service.metric("imgserve_http_requests_under_way") == 1, 1)
+    results.check(left == 0, f"nobody works on, after {left} of 16 have left")
 
 
 def leaving_and_waiting(results, files):
@@ -380,6 +403,7 @@ def main():
         connections(results, files)
         other_protocols(results, files)
         leaving_and_waiting(results, files)
+        leaving_at_once(results, files)
         neighbours_of_those_who_leave(results, files)
         what_is_logged(results, files, folder)
         strangers_files(results, corpus)

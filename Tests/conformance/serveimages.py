@@ -3,17 +3,20 @@
 
 usage: serveimages.py [--bin DIR]"""
 import concurrent.futures
+import contextlib
 import hmac
 import os
+import select
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.parse
 
-from harness import Results, shell, take_tools
+from harness import Results, content, shell, take_tools
 from serve import pictures
-from service import Service
+from service import Service, request
 
 
 def stored_pictures(results, files, folder):
@@ -62,6 +65,78 @@ def stored_pictures(results, files, folder):
     results.check(missing.returncode == 66, f"a storage that is not there: {missing.returncode}")
 
 
+def shared_pictures(results, folder):
+    """Many who ask for one picture that takes long: made once, for whoever still waits; and nobody else waits for it."""
+    # Some seconds of work, another picture for each number.
+    slow = "/image/deep/large.jpg?resize=40{}0&format=webp&effort=9&quality=90"
+    quick = "/image/deep/small.jpg?resize=50"
+    shutil.copy(f"{folder}/in/large.jpg", f"{folder}/store/deep/large.jpg")
+    with contextlib.ExitStack() as stack:
+        service = stack.enter_context(Service("--storage", f"{folder}/store", "--workers", "2", "--queue", "4", "--timeout", "60"))
+
+        def send(path, *headers):
+            client = stack.enter_context(service.connect(90))
+            client.send(request("GET", path, headers=headers))
+            return client
+
+        def misses():
+            return service.metric('imgpipe_cache_requests_total{result="miss"}')
+        service.ask("GET", quick)
+        clients = [send(slow.format(0)) for _ in range(30)]
+        results.check(service.wait_for(lambda: service.metric('imgpipe_cache_requests_total{result="joined"}') == 29), "29 wait for what the first has asked for")
+        answer = service.post("/compress?resize=50", content(f"{folder}/in/small.jpg"))
+        results.check(answer.status == 200 and not select.select([client.socket for client in clients], [], [], 0)[0], "a quick picture is done while they wait")
+        hasty = send(slow.format(0), "X-TTL-Ms: 100").answer()
+        results.check(hasty.status == 503 and hasty.error == "expired", f"one of them in a hurry: {hasty.status}")
+        clients[0].socket.close()
+        answers = [client.answer() for client in clients[1:]]
+        results.check(all(a and a.status == 200 and a.body == answers[0].body for a in answers), f"the others get it though the first has left: {[a and a.status for a in answers]}")
+        results.check(misses() == 2, f"made once: {misses()}")
+        worker = service.workers()
+        clients = [send(slow.format(1)) for _ in range(3)]
+        service.wait_for(lambda: service.metric("imgpipe_slots_used") == 1)
+        for client in clients:
+            client.socket.close()
+        results.check(service.wait_for(lambda: service.metric("imgpipe_slots_used") == 0, 2), "when all have left it is given up")
+        results.check(len(set(worker) & set(service.workers())) == 1, f"and its process has ended: {worker}, {service.workers()}")
+        # Both workers at work, and the queue full.
+        clients = [send(slow.format(2 + i)) for i in range(9)]
+        service.wait_for(lambda: service.ask("GET", "/readyz").status == 503)
+        results.check(service.ask("GET", "/image/deep/alpha.png?resize=7").status == 503, "no room for another picture")
+        answer = service.ask("GET", quick)
+        results.check(answer.status == 200, f"but for one that is kept: {answer.status}")
+        results.check(service.ask("GET", quick, headers=[f"If-None-Match: {answer.headers['etag']}"]).status == 304, "and for one that the client has")
+
+
+def urgency_of_those_who_join(results, folder):
+    """A picture that was asked for without haste is made at once when somebody asks for it who is in a hurry."""
+    with contextlib.ExitStack() as stack:
+        service = stack.enter_context(Service("--storage", f"{folder}/store", "--workers", "1"))
+        order, lock = [], threading.Lock()
+
+        def ask(name, path, priority):
+            client = stack.enter_context(service.connect(90))
+            client.send(request("GET", path, headers=[f"X-Priority: {priority}"]))
+
+            def wait():
+                answer = client.answer()
+                with lock:
+                    order.append(name if answer and answer.status == 200 else answer and answer.status)
+            thread = threading.Thread(target=wait)
+            thread.start()
+            time.sleep(0.1)
+            return thread
+        busy = "/image/deep/large.jpg?resize=3{}00&format=webp&effort=9&quality=90"
+        # The first is worked on, the second is next to be.
+        threads = [ask("busy", busy.format(i), 0) for i in range(2)]
+        threads.append(ask("patient", "/image/deep/large.jpg?resize=90", 7))
+        threads += [ask("between", busy.format(i), 3) for i in (2, 3)]
+        threads.append(ask("hasty", "/image/deep/large.jpg?resize=90", 0))
+        for thread in threads:
+            thread.join()
+        results.check(order[:2] == ["busy"] * 2 and set(order[2:4]) == {"patient", "hasty"} and order[4:] == ["between"] * 2, f"in their order: {order}")
+
+
 def signed_urls(results, files, folder):
     """--sign-key-file: nothing without the key's signature."""
     key = b"a key of more than sixteen bytes"
@@ -96,6 +171,8 @@ def main():
     try:
         files = pictures(f"{folder}/in")
         stored_pictures(results, files, folder)
+        shared_pictures(results, folder)
+        urgency_of_those_who_join(results, folder)
         signed_urls(results, files, folder)
     finally:
         shutil.rmtree(folder)

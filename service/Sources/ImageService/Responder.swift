@@ -30,6 +30,8 @@ final class Responder: HTTPResponder {
         (self.metrics, self.logger, self.logsAccess) = (metrics, logger, logsAccess)
     }
 
+    var hasRemotePictures: Bool { image?.store.isRemote ?? false }
+
     func respond(to request: Request, context: Exchange) async throws -> Response {
         let connection = Connection.current
         let begun = connection?.requestStart ?? Deadline.now
@@ -61,6 +63,7 @@ final class Responder: HTTPResponder {
     }
 
     private func answer(_ request: Request, _ target: Target, _ connection: Connection?) async throws -> Response {
+        if let refusal = connection?.refusal { throw refusal }
         switch target.endpoint {
         case .compress:
             guard request.method == .post else { throw ServiceFault.method("POST") }
@@ -79,7 +82,7 @@ final class Responder: HTTPResponder {
         case .metrics:
             try expect(request, .get)
             let text = metrics.exposition(
-                compress.queue, cache: image?.cache.statistics, bodyBytes: compress.body.budget.heldBytes, isReady: isReady)
+                compress.queue, cache: image?.statistics, bodyBytes: compress.body.budget.heldBytes, isReady: isReady)
             return .text(String(decoding: text, as: UTF8.self), "text/plain; version=0.0.4; charset=utf-8")
         case .health:
             try expect(request, .get)

@@ -100,7 +100,7 @@ public final class Service: Sendable {
             },
             configuration: ApplicationConfiguration(
                 address: .hostname(settings.address.host, port: settings.port), serverName: "imgserve", backlog: 1024, reuseAddress: true,
-                availableConnectionsDelegate: MaximumAvailableConnections(Self.mostConnections(slots: settings.slots))),
+                availableConnectionsDelegate: MaximumAvailableConnections(mostConnections())),
             onServerRunning: { [settings] channel in
                 let host = settings.address.host.contains(":") ? "[\(settings.address.host)]" : settings.address.host
                 console.say("listening at http://\(host):\(channel.localAddress?.port ?? settings.port)/")
@@ -108,12 +108,15 @@ public final class Service: Sendable {
             eventLoopGroupProvider: .shared(loops), logger: quiet)
     }
 
-    /// As far as files may be open: SwiftNIO takes a connection that there is no file for as the server's end. The others wait in the kernel's queue.
-    private static func mostConnections(slots: Int) -> Int {
+    /// As far as files may be open: SwiftNIO takes a connection that there is no file for as the server's end, and libdispatch, which looks at its
+    /// threads in /proc each second, ends the program where it cannot. The others wait in the kernel's queue.
+    private func mostConnections() -> Int {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        // A connection has itself, and its body in a file that is opened once more for the worker; a slot its process and what it makes.
-        return max(1, min((Int(clamping: limit.rlim_cur) - 32 - 8 * slots) / 3, 1 << 16))
+        // A slot has its process and what it makes; a picture that is fetched from afar a pipe, a connection and what wakes who waits for it.
+        let filesPerSlot = 8 + (responder.hasRemotePictures ? 4 * WorkQueue.threadsPerSlot : 0)
+        // A connection has itself, and its body in a file that is opened once more for the worker, or the picture that it asks for.
+        return max(1, min((Int(clamping: limit.rlim_cur) - 32 - filesPerSlot * settings.slots) / 3, 1 << 16))
     }
 
     private static func reason(_ error: any Error) -> String {

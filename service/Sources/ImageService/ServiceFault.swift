@@ -52,6 +52,8 @@ package struct ServiceFault: Error, Sendable {
         // A link or a path that leads out of the storage, and a file that is not for us.
         case .cannotOpen(let code) where [EXDEV, ELOOP, EACCES, EPERM].contains(code): self.init(.forbidden, "path", "this is not given out")
         case .cannotOpen, .cannotReach, .readFailed, .transferFailed: self.init(.badGateway, "storage", detail)
+        // What it lacks now and may have the next time: a file of its own, say.
+        case .upstream(_, mayPass: true): self.init(.serviceUnavailable, "memory", detail, retryAfter: 1)
         // What a worker has said and has no kind of its own is a limit of the picture.
         case .upstream(let failure, _) where ExitStatus(rawValue: failure.status) == .data: self.init(.unprocessableContent, "limit", detail)
         case .upstream(let failure, _) where ExitStatus(rawValue: failure.status) == .usage: self.init(.badRequest, "usage", detail)

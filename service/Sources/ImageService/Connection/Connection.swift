@@ -11,6 +11,7 @@ final class Connection: Sendable {
         var isGone = false
         var isTimedOut = false
         var onGone: (@Sendable () -> Void)?
+        var refusal: ServiceFault?
         var requestStart: UInt64 = 0
     }
 
@@ -29,6 +30,9 @@ final class Connection: Sendable {
     /// The request has taken too long to come, and is answered already.
     var isTimedOut: Bool { state.withLock { $0.isTimedOut } }
 
+    /// Why nothing on this connection is answered any more.
+    var refusal: ServiceFault? { state.withLock { $0.refusal } }
+
     /// When the request's first byte came, nanoseconds of CLOCK_MONOTONIC.
     var requestStart: UInt64 { state.withLock { $0.requestStart } }
 
@@ -44,6 +48,8 @@ final class Connection: Sendable {
     // MARK: For the handlers
 
     func begin() { state.withLock { $0.requestStart = Deadline.now } }
+
+    func refuse(_ fault: ServiceFault) { state.withLock { $0.refusal = fault } }
 
     func timeOut() { state.withLock { $0.isTimedOut = true } }
 

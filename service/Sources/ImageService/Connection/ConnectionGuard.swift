@@ -28,6 +28,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Requests whose heads have come and whose answers have not gone out.
     private var unanswered = 0
     private var answerHasBegun = false
+    /// Answers that are written, and that the system has not taken whole.
+    private var flushing = 0
+    /// What is read belongs to a request that is answered already.
+    private var readsRest = false
     /// The answer at hand, or the last one, is the connection's last.
     private var closesAfterAnswer = false
     /// What the latest head said: that it is the last, and how long its body is; nil where that is not said.
@@ -77,8 +81,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             drain(count)
         } else if !isReading {
             isReading = true
-            // Where answers are still to be given the time runs from the last of them.
-            if unanswered == 0 { beginRequest() }
+            // Where answers are still to be given, or to be taken, the time runs from the last of them.
+            if unanswered == 0 && flushing == 0 { beginRequest() }
         }
     }
 
@@ -94,9 +98,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             isReading = true
             unanswered += 1
             // Its first bytes may have come together with the end of the one before.
-            if unanswered == 1 && timer?.kind != .read { beginRequest() }
+            if unanswered == 1 && flushing == 0 && timer?.kind != .read { beginRequest() }
             isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
-            requestCloses = !head.isKeepAlive || isUpgrade
+            let fault = Self.fault(of: head)
+            if let fault { connection.refuse(fault) }
+            requestCloses = !head.isKeepAlive || isUpgrade || fault != nil
             bodyBytes = head.headers.contains(name: "transfer-encoding") ? nil : head.headers.first(name: "content-length").map { Int($0) ?? .max } ?? 0
             expectsWord = head.headers["expect"].contains { $0.lowercased() == "100-continue" }
         case .body(let bytes):
@@ -107,11 +113,20 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
                 return drain(bytes.readableBytes)
             }
         case .end:
-            (isReading, expectsWord, isDeaf) = (false, false, isUpgrade)
+            (isReading, readsRest, expectsWord, isDeaf) = (false, false, false, isUpgrade)
             if timer?.kind == .read || timer?.kind == .drain { stopTimer() }
-            if unanswered == 0 && !isHeld { rest() }
+            if unanswered == 0 && flushing == 0 && !isHeld { rest() }
         }
         context.fireChannelRead(data)
+    }
+
+    /// What the decoder lets pass, and a proxy in front might read otherwise (RFC 9112, sections 3.2 and 6.1).
+    private static func fault(of head: HTTPRequestHead) -> ServiceFault? {
+        let hosts = head.headers["host"].count
+        if hosts > 1 || (hosts == 0 && head.version != .http1_0) { return .request(hosts == 0 ? "no Host" : "more than one Host") }
+        let codings = head.headers["transfer-encoding"]
+        if codings.isEmpty || codings.count == 1 && codings[0].lowercased() == "chunked" { return nil }
+        return ServiceFault(.notImplemented, "encoding", "a Transfer-Encoding other than chunked")
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -136,7 +151,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case is ChannelShouldQuiesceEvent:
             // Hummingbird's handler would close a connection whose request has been sent and not been read.
             isQuiescing = true
-            if unanswered == 0 && !isReading && !isLingering { start(.idle, hasServed ? settings.lastCall : settings.read) }
+            if unanswered == 0 && flushing == 0 && !isReading && !isLingering { start(.idle, hasServed ? settings.lastCall : settings.read) }
         case let event as ChannelEvent where event == .inputClosed:
             // As nginx has it: who closes his side while he waits for an answer has gone.
             connection.leave()
@@ -178,6 +193,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             answerHasBegun = false
             hasServed = true
             unanswered = max(0, unanswered - 1)
+            flushing += 1
+            readsRest = unanswered == 0 && isReading
             let done = promise ?? context.eventLoop.makePromise()
             done.futureResult.assumeIsolated().whenComplete { [self] _ in answered() }
             context.write(data, promise: done)
@@ -186,7 +203,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The system has taken the last byte of an answer.
     private func answered() {
+        flushing -= 1
         guard context != nil, !isOver else { return }
+        // The next one's answer may be on its way.
+        if flushing > 0 || answerHasBegun { return }
         if timer?.kind == .write { stopTimer() }
         if turnsAway && (isReading || !closesAfterAnswer) && unanswered == 0 { return hold() }
         goOn()
@@ -210,7 +230,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         if closesAfterAnswer {
             if isReading { linger() } else { context?.close(promise: nil) }
         } else if unanswered == 0 {
-            if isReading { start(.drain, settings.drain) } else { rest() }
+            if readsRest { start(.drain, settings.drain) } else if isReading { beginRequest() } else { rest() }
         } else if unanswered == 1 && isReading {
             beginRequest()
         }

@@ -19,7 +19,7 @@ struct CompressEndpoint: Sendable {
         if queue.isFull { throw ServiceFault.full }
         let picture = UncheckedPicture(try await body.picture(request, connection))
         let read = Deadline.now - (connection?.requestStart ?? Deadline.now)
-        var made = try await queue.picture(priority: urgency.priority, expiry: urgency.expiry, for: connection) { [queue] (turn, order) throws(ImageError) in
+        var made = try await queue.picture(WorkQueue.Claim(urgency: urgency, connection: connection)) { [queue] (turn, order) throws(ImageError) in
             let file = try picture.posted.open()
             let inputBytes = UInt64(picture.posted.byteCount)
             let (sink, report, waited) = try queue.compress(file, inputBytes: inputBytes, readNanoseconds: read, wish.recipe, as: wish.format, turn, order)
@@ -37,27 +37,5 @@ struct CompressEndpoint: Sendable {
         let posted: PostedPicture
 
         init(_ posted: PostedPicture) { self.posted = posted }
-    }
-}
-
-/// How soon an answer is wanted, by X-Priority and X-TTL-Ms.
-struct Urgency: Sendable {
-    var priority = 7
-    /// Nanoseconds of CLOCK_MONOTONIC.
-    var expiry: UInt64?
-
-    /// Throws `usage`.
-    init(_ headers: HTTPFields) throws(ServiceFault) {
-        priority = try Self.number(headers, .priority, in: 0...7) ?? 7
-        // A day: longer than anybody waits.
-        expiry = try Self.number(headers, .lifetime, in: 1...86_400_000).map { Deadline.now + UInt64($0) * 1_000_000 }
-    }
-
-    private static func number(_ headers: HTTPFields, _ name: HTTPField.Name, in range: ClosedRange<Int>) throws(ServiceFault) -> Int? {
-        guard let text = headers[name] else { return nil }
-        guard let number = Int(text.trimmed), range.contains(number) else {
-            throw .usage("\(name) is no whole number in \(range.lowerBound)...\(range.upperBound)")
-        }
-        return number
     }
 }

@@ -19,14 +19,19 @@ struct ImageEndpoint: Sendable {
     let limits: Limits
     let maxAge: Int
 
+    /// Those who wait for what another has asked for wait in the queue.
+    var statistics: ResultCache.Statistics {
+        var statistics = cache.statistics
+        statistics.waits += queue.joins
+        return statistics
+    }
+
     func answer(_ request: Request, _ path: Substring, _ query: Query, _ connection: Connection?) async throws -> Response {
         let key = try PictureStore.key(ofPath: path)
         let wish = try Wish(query, recipes, name: key, accept: request.headers[.accept])
-        let urgency = try Urgency(request.headers)
+        let claim = WorkQueue.Claim(urgency: try Urgency(request.headers), connection: connection)
         let known = request.headers[.ifNoneMatch]
-        let picture = try await queue.picture(priority: urgency.priority, expiry: urgency.expiry, for: connection) { (turn, order) throws(ImageError) in
-            try make(key, wish, known, turn, order)
-        }
+        let picture = try await picture(key, wish, known, claim)
         var response = Response(picture, of: wish)
         response.headers[.cacheControl] = "public, max-age=\(maxAge)"
         guard let known, HeaderValue.matches(known, picture.etag) else { return response }
@@ -36,62 +41,49 @@ struct ImageEndpoint: Sendable {
         return unchanged
     }
 
+    /// One that is kept, or that the client has, costs a look at the store, and no place in the queue.
+    private func picture(_ key: [UInt8], _ wish: Wish, _ known: String?, _ claim: WorkQueue.Claim) async throws -> Picture {
+        guard let version = try await store.version(of: key) else {
+            return try await queue.picture(claim) { (turn, order) throws(ImageError) in
+                // Nothing says whether it is the same as before: its bytes do.
+                var picture = try make(key, nil, "", wish, turn, order)
+                picture.etag = picture.bytes.withUnsafeReadableBytes { Self.etag([Array($0)]) }
+                return picture
+            }
+        }
+        let tag = etag(key, version, wish)
+        if let known, HeaderValue.matches(known, tag) {
+            return Picture(bytes: ByteBuffer(), format: wish.format, report: Pipeline.Report(), etag: tag, inputBytes: 0)
+        }
+        if let kept = cache.peek(tag) { return kept.withoutTimes }
+        return try await queue.picture(claim, sharing: tag) { (turn, order) throws(ImageError) in
+            var isMade = false
+            // By nobody else at this time, but for one whose clients have all left: he ends soon.
+            let picture = try cache.value(for: tag) { () throws(ImageError) in
+                isMade = true
+                let picture = try make(key, version, tag, wish, turn, order)
+                return (picture, picture.cost)
+            }
+            return isMade ? picture : picture.withoutTimes
+        }
+    }
+
     /// On a thread of the scheduler, which may wait for the store.
-    private func make(_ key: [UInt8], _ wish: Wish, _ known: String?, _ turn: WorkQueue.Turn, _ order: WorkQueue.Order) throws(ImageError) -> Picture {
+    private func make(
+        _ key: [UInt8], _ version: String?, _ tag: String, _ wish: Wish, _ turn: WorkQueue.Turn, _ order: Order
+    ) throws(ImageError) -> Picture {
         turn.willWait()
         let start = Deadline.now
         let pool = BufferPool(limits: limits)
         pool.deadline.begin(latest: turn.entry.expiry)
-        if let version = try store.version(of: key) {
-            return try picture(key, version, wish, known, turn, order) { () throws(ImageError) in try store.open(key, pool: pool) }
-        }
         let entry = try store.open(key, pool: pool)
-        let read = Deadline.now - start
-        guard let version = entry.version else {
-            // Nothing says whether it is the same as before: its bytes do.
-            var picture = try compress(entry, "", wish, turn, order, read)
-            picture.etag = picture.bytes.withUnsafeReadableBytes { Self.etag([Array($0)]) }
-            return picture
-        }
-        let tag = etag(key, version, wish)
-        if let known, HeaderValue.matches(known, tag) { return Self.unchanged(tag, wish) }
-        var isMade = false
-        let found = try cache.value(for: tag, latest: turn.entry.expiry) { () throws(ImageError) in
-            isMade = true
-            let picture = try compress(entry, tag, wish, turn, order, read)
-            return (picture, picture.cost)
-        }
-        // Another is still at it.
-        guard var picture = found else { throw .outOfTime(seconds: 0) }
-        if !isMade { picture.forgetTimes() }
-        return picture
-    }
-
-    /// Of a store that has said the version before the file was read.
-    private func picture(
-        _ key: [UInt8], _ version: String, _ wish: Wish, _ known: String?, _ turn: WorkQueue.Turn, _ order: WorkQueue.Order,
-        _ open: () throws(ImageError) -> PictureStore.Entry
-    ) throws(ImageError) -> Picture {
-        let tag = etag(key, version, wish)
-        if let known, HeaderValue.matches(known, tag) { return Self.unchanged(tag, wish) }
-        var isMade = false
-        let found = try cache.value(for: tag, latest: turn.entry.expiry) { () throws(ImageError) in
-            isMade = true
-            let start = Deadline.now
-            let entry = try open()
-            // The other version's picture under this one's tag would stay wrong as long as it is kept.
-            guard entry.version == version else { throw .transferFailed("has changed while it was read") }
-            let picture = try compress(entry, tag, wish, turn, order, Deadline.now - start)
-            return (picture, picture.cost)
-        }
-        // Another is still at it.
-        guard var picture = found else { throw .outOfTime(seconds: 0) }
-        if !isMade { picture.forgetTimes() }
-        return picture
+        // The other version's picture under this one's tag would stay wrong as long as it is kept.
+        guard version == nil || entry.version == version else { throw .transferFailed("has changed while it was read") }
+        return try compress(entry, tag, wish, turn, order, Deadline.now - start)
     }
 
     private func compress(
-        _ entry: borrowing PictureStore.Entry, _ tag: String, _ wish: Wish, _ turn: WorkQueue.Turn, _ order: WorkQueue.Order, _ read: UInt64
+        _ entry: borrowing PictureStore.Entry, _ tag: String, _ wish: Wish, _ turn: WorkQueue.Turn, _ order: Order, _ read: UInt64
     ) throws(ImageError) -> Picture {
         do throws(ImageError) {
             let (sink, report, waited) = try queue.compress(
@@ -118,19 +110,17 @@ struct ImageEndpoint: Sendable {
         let bytes = Array(texts.joined(separator: [0]))
         return "\"\(Digest.hex(Digest.sha256(bytes.span.bytes)).prefix(32))\""
     }
-
-    private static func unchanged(_ tag: String, _ wish: Wish) -> Picture {
-        Picture(bytes: ByteBuffer(), format: wish.format, report: Pipeline.Report(), etag: tag, inputBytes: 0)
-    }
 }
 
 extension Picture {
     /// What it counts in the cache: its bytes, and what stands around them.
     fileprivate var cost: Int { bytes.readableBytes + 512 }
 
-    /// They were another request's.
-    fileprivate mutating func forgetTimes() {
-        (report.durations.decode, report.durations.resize, report.durations.encode) = (0, 0, 0)
-        (queueNanoseconds, readNanoseconds) = (0, 0)
+    /// As who has not waited for its making gets it.
+    fileprivate var withoutTimes: Picture {
+        var picture = self
+        (picture.report.durations.decode, picture.report.durations.resize, picture.report.durations.encode) = (0, 0, 0)
+        (picture.queueNanoseconds, picture.readNanoseconds) = (0, 0)
+        return picture
     }
 }

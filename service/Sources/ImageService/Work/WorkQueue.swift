@@ -7,61 +7,10 @@ import Synchronization
 final class WorkQueue: Sendable {
     typealias Turn = Scheduler<Order>.Turn
 
-    /// A picture asked for.
-    final class Order: Sendable {
-        enum Stage: Sendable {
-            case waiting(CheckedContinuation<Result<Picture, ServiceFault>, Never>)
-            /// Worked on, or never taken in.
-            case running(CheckedContinuation<Result<Picture, ServiceFault>, Never>)
-            case answered
-        }
-
-        /// What its worker's process knows it by.
-        let number: UInt64
-        let make: @Sendable (Turn, Order) throws(ImageError) -> Picture
-        fileprivate let stage: Mutex<Stage>
-        private let watcher = Mutex<Task<Void, any Error>?>(nil)
-
-        fileprivate init(
-            _ number: UInt64, _ continuation: CheckedContinuation<Result<Picture, ServiceFault>, Never>,
-            _ make: @escaping @Sendable (Turn, Order) throws(ImageError) -> Picture
-        ) {
-            (self.number, self.make) = (number, make)
-            stage = Mutex(.waiting(continuation))
-        }
-
-        /// Nobody waits for it any more.
-        var isAnswered: Bool { stage.withLock { if case .answered = $0 { true } else { false } } }
-
-        fileprivate func begin() -> Bool {
-            stage.withLock { stage in
-                guard case .waiting(let continuation) = stage else { return false }
-                stage = .running(continuation)
-                return true
-            }
-        }
-
-        /// Ends with the answer.
-        fileprivate var watch: Task<Void, any Error>? {
-            get { watcher.withLock { $0 } }
-            set {
-                watcher.withLock { $0 = newValue }
-                if isAnswered { newValue?.cancel() }
-            }
-        }
-
-        /// The first answer counts.
-        fileprivate func answer(_ result: Result<Picture, ServiceFault>) {
-            let continuation: CheckedContinuation<Result<Picture, ServiceFault>, Never>? = stage.withLock { stage in
-                defer { stage = .answered }
-                switch stage {
-                case .waiting(let continuation), .running(let continuation): return continuation
-                case .answered: return nil
-                }
-            }
-            continuation?.resume(returning: result)
-            watch?.cancel()
-        }
+    /// How soon somebody wants a picture, and who that is.
+    struct Claim: Sendable {
+        var urgency: Urgency
+        var connection: Connection?
     }
 
     let workers: PictureWorkers
@@ -69,61 +18,73 @@ final class WorkQueue: Sendable {
     private let metrics: Metrics
     private let mostBytes: Int
     private let scheduler: Scheduler<Order>
-    private let numbers = Atomic<UInt64>(0)
+    private let orders = OpenOrders()
     /// Threads for a slot, where storage is slow.
-    private static let threadsPerSlot = 8
+    static let threadsPerSlot = 8
 
     /// `limit`: pictures that wait. `metrics`: where they are counted. Throws `noThread`.
     init(limits: Limits, isSandboxed: Bool, slots: Int, limit: Int, metrics: Metrics) throws(ImageError) {
         workers = PictureWorkers(limits: limits, isSandboxed: isSandboxed, slots: slots)
         (self.limit, self.metrics, mostBytes) = (limit, metrics, Int(clamping: limits.memory))
-        scheduler = try Scheduler(slots: slots, mostThreads: slots * Self.threadsPerSlot, limit: limit) { turn in Self.perform(turn, metrics) }
+        scheduler = try Scheduler(slots: slots, mostThreads: slots * Self.threadsPerSlot, limit: limit) { [orders] turn in Self.perform(turn, orders, metrics) }
     }
 
     var load: SchedulerLoad { scheduler.load }
     var queuedByPriority: [Int] { scheduler.queuedByPriority }
     var isFull: Bool { load.queued >= limit }
+    /// How often somebody waited for a picture that another had asked for.
+    var joins: Int { orders.joins }
 
-    /// What `make` makes, on a thread of the scheduler. Throws `full` at once where too many wait; `expired` where its time came before its turn;
-    /// `gone` when the client of `connection` leaves, whose picture's process is ended then.
+    /// What `make` makes, on a thread of the scheduler. Throws `full` at once where too many wait; `expired` where the claim's time is over before it
+    /// is done; `gone` when the claim's client leaves. When nobody waits for it any more, its process is ended.
+    ///
+    /// Who asks for the same `key` while it is not done waits for the same picture; the time of one is not the others'.
     func picture(
-        priority: Int, expiry: UInt64?, for connection: Connection?, _ make: @escaping @Sendable (Turn, Order) throws(ImageError) -> Picture
+        _ claim: Claim, sharing key: String? = nil, _ make: @escaping @Sendable (Turn, Order) throws(ImageError) -> Picture
     ) async throws(ServiceFault) -> Picture {
-        let number = numbers.wrappingAdd(1, ordering: .relaxed).newValue
+        let (connection, urgency) = (claim.connection, claim.urgency)
+        let watch = Mutex<Task<Void, any Error>?>(nil)
         let result = await withCheckedContinuation { continuation in
-            let order = Order(number, continuation, make)
-            guard scheduler.trySubmit(order, priority: priority, expiry: expiry) else { return order.answer(.failure(.full)) }
-            connection?.whenGone { [workers] in
-                order.answer(.failure(.gone))
-                workers.stop(owner: number)
+            let (order, place, isFirst) = orders.join(key, continuation, make)
+            // It may stand in the queue twice then: what has been begun is not begun again.
+            let isSubmitted = order.becomesMoreUrgent(urgency.priority) && scheduler.trySubmit(order, priority: urgency.priority, expiry: key == nil ? urgency.expiry : nil)
+            if isFirst && !isSubmitted {
+                orders.remove(order)
+                order.answer(.failure(.full))
             }
-            guard let expiry else { return }
-            // Not only when its turn has come.
-            order.watch = Task {
-                try await Task.sleep(nanoseconds: expiry - min(expiry, Deadline.now))
-                order.answer(.failure(.expired))
+            let leave: @Sendable (ServiceFault) -> Void = { [self] fault in
+                guard order.leave(place, fault) else { return }
+                orders.remove(order)
+                workers.stop(owner: order.number)
+                if fault.word == ServiceFault.expired.word { metrics.add(JobResult(.expired, priority: urgency.priority)) }
+            }
+            connection?.whenGone { leave(.gone) }
+            guard let expiry = urgency.expiry else { return }
+            watch.withLock { watch in
+                watch = Task {
+                    try await Task.sleep(nanoseconds: expiry - min(expiry, Deadline.now))
+                    leave(.expired)
+                }
             }
         }
+        watch.withLock { $0 }?.cancel()
         connection?.whenGone(nil)
         return try result.get()
     }
 
-    private static func perform(_ turn: Turn, _ metrics: Metrics) {
+    private static func perform(_ turn: Turn, _ orders: OpenOrders, _ metrics: Metrics) {
         let order = turn.entry.work
         guard order.begin() else { return }
-        let priority = turn.entry.priority
-        if turn.entry.isExpired(at: Deadline.now) {
-            metrics.add(JobResult(.expired, priority: priority))
-            return order.answer(.failure(.expired))
-        }
+        let answer: Order.Answer
         do throws(ImageError) {
-            order.answer(.success(try order.make(turn, order)))
+            answer = turn.entry.isExpired(at: Deadline.now) ? .failure(.expired) : .success(try order.make(turn, order))
         } catch {
             // Its own time, and not the picture's.
-            let isOver = turn.entry.isExpired(at: Deadline.now)
-            metrics.add(JobResult(isOver ? .expired : .failed, priority: priority))
-            order.answer(.failure(isOver ? .expired : ServiceFault(error)))
+            answer = .failure(turn.entry.isExpired(at: Deadline.now) ? .expired : ServiceFault(error))
         }
+        orders.remove(order)
+        guard order.answer(answer), case .failure(let fault) = answer else { return }
+        metrics.add(JobResult(fault.word == ServiceFault.expired.word ? .expired : .failed, priority: turn.entry.priority))
     }
 
     /// Works on an open picture in a slot, when there is one. `inputBytes` of it took `readNanoseconds` to come.
@@ -134,7 +95,7 @@ final class WorkQueue: Sendable {
         return try turn.inSlot { (slot) throws(ImageError) in
             let expiry = turn.entry.expiry
             // It may have waited for the slot.
-            if turn.entry.isExpired(at: Deadline.now) || order.isAnswered { throw .outOfTime(seconds: 0) }
+            if turn.entry.isExpired(at: Deadline.now) || order.isOver { throw .outOfTime(seconds: 0) }
             let waited = Deadline.now - turn.entry.arrival
             let sink = BufferSink(limitBytes: mostBytes)
             let descriptor = Descriptor(number: number, owned: false)
