@@ -107,6 +107,6 @@ install: bin
 	done
 
 clean:
-	rm -rf service/.build service/.build-tests .build .build-static .build-zlib .build-flame bin flamegraph.svg
+	rm -rf service/.build .build .build-static .build-zlib .build-flame bin flamegraph.svg
 
 .PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install clean

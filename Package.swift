@@ -8,6 +8,9 @@ let strict = Context.environment["IMG_WERROR"] != nil
 // For systems that have no ISA-L: zlib inflates and deflates.
 let zlibOnly = Context.environment["IMG_ZLIB"] != nil
 
+// scripts/check sets it: the parts of the service's package that need no SwiftNIO are tested with ours.
+let testsService = Context.environment["IMG_SERVICE_TESTS"] != nil
+
 // scripts/fuzz sets it: the targets of libFuzzer, as a library.
 let fuzzes = Context.environment["IMG_FUZZ_TARGETS"] != nil
 
@@ -112,10 +115,24 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-if fuzzes {
-    package.products.append(.library(name: "FuzzTargets", type: .static, targets: ["FuzzTargets"]))
+if fuzzes || testsService {
     // Of the service's package, which is built with SwiftNIO.
     package.targets.append(.target(name: "Multipart", path: "service/Sources/Multipart", swiftSettings: swift))
+}
+
+if testsService {
+    package.targets += [
+        .target(
+            name: "ServiceRequests", dependencies: ["FilterSupport", "ImageCodecs", "ImageCore", "ImageJobs", "Multipart", "Storage"],
+            path: "service/Sources/ServiceRequests", swiftSettings: swift),
+        .testTarget(name: "MultipartTests", dependencies: ["Multipart"], path: "service/Tests/MultipartTests", swiftSettings: swift),
+        .testTarget(
+            name: "ServiceRequestsTests", dependencies: ["ServiceRequests"], path: "service/Tests/ServiceRequestsTests", swiftSettings: swift),
+    ]
+}
+
+if fuzzes {
+    package.products.append(.library(name: "FuzzTargets", type: .static, targets: ["FuzzTargets"]))
     package.targets.append(
         .target(name: "FuzzTargets", dependencies: ["FilterSupport", "ImageCodecs", "ImageMetadata", "Multipart"], path: "Tests/Fuzz", swiftSettings: swift))
 }

@@ -26,10 +26,18 @@ let package = Package(
     targets: [
         // Apart, so that it is fuzzed without SwiftNIO: scripts/fuzz.
         .target(name: "Multipart", swiftSettings: swift),
+        // Apart, so that it is tested without SwiftNIO: the root package's tests have it with IMG_SERVICE_TESTS.
+        .target(
+            name: "ServiceRequests",
+            dependencies: [
+                "Multipart", .product(name: "FilterSupport", package: "imgpipe"), .product(name: "ImageCodecs", package: "imgpipe"),
+                .product(name: "ImageCore", package: "imgpipe"), .product(name: "ImageJobs", package: "imgpipe"), .product(name: "Storage", package: "imgpipe"),
+            ],
+            swiftSettings: swift),
         .target(
             name: "ImageService",
             dependencies: [
-                "Multipart",
+                "Multipart", "ServiceRequests",
                 .product(name: "FilterSupport", package: "imgpipe"), .product(name: "ImageCodecs", package: "imgpipe"),
                 .product(name: "ImageCore", package: "imgpipe"), .product(name: "ImageJobs", package: "imgpipe"),
                 .product(name: "Storage", package: "imgpipe"), .product(name: "CPlatformShims", package: "imgpipe"),
@@ -43,8 +51,6 @@ let package = Package(
             resources: ["Page.html", "Page.css", "Page.js", "Similarity.js"].map { .embedInCode("Page/\($0)") },
             swiftSettings: swift),
         .executableTarget(name: "imgserve", dependencies: ["ImageService"], swiftSettings: swift),
-        .testTarget(name: "MultipartTests", dependencies: ["Multipart"], swiftSettings: swift),
-        .testTarget(name: "ImageServiceTests", dependencies: ["ImageService", .product(name: "HTTPTypes", package: "swift-http-types")], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -6,6 +6,7 @@ import ImageCore
 import ImageJobs
 import Logging
 import NIOHTTP1
+import ServiceRequests
 import Synchronization
 
 /// What Hummingbird hands along with a request.

@@ -3,6 +3,7 @@ import FilterSupport
 import ImageCore
 import ImageJobs
 import Logging
+import ServiceRequests
 
 /// What the service is told on its command line.
 public struct ServiceSettings: Sendable {

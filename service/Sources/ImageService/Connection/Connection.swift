@@ -1,5 +1,6 @@
 import ImageCore
 import NIOCore
+import ServiceRequests
 import Synchronization
 
 /// What who answers a request knows of the connection that it came on. For any thread.

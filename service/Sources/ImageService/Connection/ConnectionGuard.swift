@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import ServiceRequests
 
 /// Keeps a connection to its times, and ends it so that the client gets its answer.
 ///

@@ -3,6 +3,7 @@ import HTTPTypes
 import HummingbirdCore
 import ImageCore
 import Multipart
+import ServiceRequests
 import Synchronization
 
 /// Bytes of bodies that are held, of all requests together: who would go over it is turned away.

@@ -3,6 +3,7 @@ import HummingbirdCore
 import ImageCore
 import ImageJobs
 import Multipart
+import ServiceRequests
 import Storage
 
 /// `POST /compress`: a picture in, a smaller one out.

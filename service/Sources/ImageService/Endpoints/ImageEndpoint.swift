@@ -7,6 +7,7 @@ import ImageCore
 import ImageJobs
 import Multipart
 import NIOCore
+import ServiceRequests
 import Storage
 
 /// `GET /image/KEY`: a picture of the storage, made smaller, once for all who ask for it.
@@ -27,7 +28,7 @@ struct ImageEndpoint: Sendable {
     }
 
     func answer(_ request: Request, _ path: Substring, _ query: Query, _ connection: Connection?) async throws -> Response {
-        let key = try PictureStore.key(ofPath: path)
+        let key = try PictureKey(path: path).bytes
         let wish = try Wish(query, recipes, name: key, accept: request.headers[.accept])
         let claim = WorkQueue.Claim(urgency: try Urgency(request.headers), connection: connection)
         let known = request.headers[.ifNoneMatch]

@@ -1,6 +1,7 @@
 import HTTPTypes
 import HummingbirdCore
 import ImageCore
+import ServiceRequests
 
 extension HTTPField.Name {
     static let priority = HTTPField.Name("X-Priority")!
@@ -39,7 +40,7 @@ extension Response {
 
     /// Why there is none.
     init(_ fault: ServiceFault) {
-        self.init(status: fault.status, body: ResponseBody(byteBuffer: .init(bytes: fault.body)))
+        self.init(status: HTTPResponse.Status(code: fault.status.rawValue), body: ResponseBody(byteBuffer: .init(bytes: fault.body)))
         headers[.contentType] = "application/json"
         headers[.xContentTypeOptions] = "nosniff"
         headers[.cacheControl] = "no-store"

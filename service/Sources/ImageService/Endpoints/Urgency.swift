@@ -1,5 +1,6 @@
 import HTTPTypes
 import ImageCore
+import ServiceRequests
 
 /// How soon an answer is wanted, by X-Priority and X-TTL-Ms.
 struct Urgency: Sendable {

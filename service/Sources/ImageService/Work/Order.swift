@@ -1,4 +1,5 @@
 import ImageCore
+import ServiceRequests
 import Synchronization
 
 /// A picture asked for, by one client or by several who want the same. None of them holds up a thread while he waits.

@@ -2,10 +2,11 @@ import CPlatformShims
 import Glibc
 import ImageCore
 import NIOPosix
+import ServiceRequests
 import Storage
 
 /// Where pictures of `GET /image/KEY` are: beneath a directory, or behind a prefix of a bucket; and nothing outside of it.
-package final class PictureStore: Sendable {
+final class PictureStore: Sendable {
     private enum Place: Sendable {
         /// Open as long as the service runs: what it is called may change.
         case directory(Int32)
@@ -39,22 +40,6 @@ package final class PictureStore: Sendable {
         case .http: throw .usage("--storage is a directory or s3://bucket/prefix")
         }
         threads.start()
-    }
-
-    /// The key of a URL's path behind /image/, its escapes undone once. Throws 400 for escapes that are none, 403 for what might lead elsewhere.
-    package static func key(ofPath text: Substring) throws(ServiceFault) -> [UInt8] {
-        let raw = Array(text.utf8)
-        for (place, byte) in raw.enumerated() where byte == UInt8(ascii: "%") {
-            guard raw.count - place > 2, raw[(place + 1)...(place + 2)].allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || UInt8(ascii: "a")...UInt8(ascii: "f") ~= $0 | 0x20 })
-            else { throw .request("a path with an escape that is none") }
-        }
-        let key = PercentEncoding.decode(raw)
-        guard !key.isEmpty else { throw .notFound }
-        guard !key.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { throw .request("a path with control bytes") }
-        let segments = key.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        let isPlain = segments.allSatisfy { !$0.isEmpty && !$0.elementsEqual(".".utf8) && !$0.elementsEqual("..".utf8) && $0.count <= 255 }
-        guard isPlain, key.count <= 1024 else { throw ServiceFault(.forbidden, "path", "a path with empty names, . or ..") }
-        return key
     }
 
     /// What tells the version of `key` from others; nil where the store does not say. Holds up no thread of the caller's. Throws a `ServiceFault`.

@@ -1,6 +1,7 @@
 import ImageCodecs
 import ImageCore
 import ImageJobs
+import ServiceRequests
 import Synchronization
 
 /// Pictures that wait for a worker, and the threads that hand them out. Who asks for one is a task of Swift's, and holds up no thread.

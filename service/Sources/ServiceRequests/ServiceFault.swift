@@ -1,44 +1,52 @@
 import FilterSupport
 import Glibc
-import HTTPTypes
 import ImageCore
 
 /// Why a request has no picture: a status of HTTP, a word for programs, a line for people.
 package struct ServiceFault: Error, Sendable {
-    package let status: HTTPResponse.Status
+    /// Those of HTTP that there are here; RFC 9110, but for the last.
+    package enum Status: Int, Sendable {
+        case badRequest = 400, forbidden = 403, notFound = 404, methodNotAllowed = 405, requestTimeout = 408, contentTooLarge = 413
+        case unsupportedMediaType = 415, unprocessableContent = 422, internalServerError = 500, notImplemented = 501, badGateway = 502
+        case serviceUnavailable = 503, gatewayTimeout = 504
+        /// Client Closed Request, as nginx logs it.
+        case clientClosedRequest = 499
+    }
+
+    package let status: Status
     /// The same for the same kind of fault.
     package let word: String
     package let detail: String
-    var allow: String?
+    package let allow: String?
     /// Seconds after which it may go better.
-    var retryAfter: Int?
+    package let retryAfter: Int?
 
-    init(_ status: HTTPResponse.Status, _ word: String, _ detail: String, allow: String? = nil, retryAfter: Int? = nil) {
+    package init(_ status: Status, _ word: String, _ detail: String, allow: String? = nil, retryAfter: Int? = nil) {
         (self.status, self.word, self.detail, self.allow, self.retryAfter) = (status, word, detail, allow, retryAfter)
     }
 
     /// Of a query or a header, as the command line would say it.
-    static func usage(_ detail: String) -> ServiceFault { ServiceFault(.badRequest, "usage", detail) }
+    package static func usage(_ detail: String) -> ServiceFault { ServiceFault(.badRequest, "usage", detail) }
     /// Of the request as a message.
-    static func request(_ detail: String) -> ServiceFault { ServiceFault(.badRequest, "request", detail) }
+    package static func request(_ detail: String) -> ServiceFault { ServiceFault(.badRequest, "request", detail) }
 
-    static let notFound = ServiceFault(.notFound, "not_found", "there is nothing of this name")
-    static let full = ServiceFault(.serviceUnavailable, "full", "too many pictures wait; come again", retryAfter: 1)
-    static let expired = ServiceFault(.serviceUnavailable, "expired", "its time (X-TTL-Ms) was over before it was done", retryAfter: 1)
-    static let readTimeout = ServiceFault(.requestTimeout, "read_timeout", "the request did not come whole in its time (--read-timeout)")
-    /// Nobody reads it; 499 as nginx logs it.
-    static let gone = ServiceFault(HTTPResponse.Status(code: 499, reasonPhrase: "Client Closed Request"), "gone", "the client has left")
+    package static let notFound = ServiceFault(.notFound, "not_found", "there is nothing of this name")
+    package static let full = ServiceFault(.serviceUnavailable, "full", "too many pictures wait; come again", retryAfter: 1)
+    package static let expired = ServiceFault(.serviceUnavailable, "expired", "its time (X-TTL-Ms) was over before it was done", retryAfter: 1)
+    package static let readTimeout = ServiceFault(.requestTimeout, "read_timeout", "the request did not come whole in its time (--read-timeout)")
+    /// Nobody reads it.
+    package static let gone = ServiceFault(.clientClosedRequest, "gone", "the client has left")
 
-    static func tooLarge(_ most: Int) -> ServiceFault {
+    package static func tooLarge(_ most: Int) -> ServiceFault {
         ServiceFault(.contentTooLarge, "too_large", "a body of more than \(most) bytes (--max-body)")
     }
 
-    static func method(_ allowed: String) -> ServiceFault {
+    package static func method(_ allowed: String) -> ServiceFault {
         ServiceFault(.methodNotAllowed, "method", "here is only \(allowed)", allow: allowed)
     }
 
     /// Of a picture. The client is to blame for what it has sent (422), and the service for what it lacks.
-    init(_ error: ImageError) {
+    package init(_ error: ImageError) {
         let detail = error.description
         switch error {
         case .usage: self.init(.badRequest, "usage", detail)
@@ -62,7 +70,7 @@ package struct ServiceFault: Error, Sendable {
     }
 
     /// One line of JSON.
-    var body: [UInt8] {
+    package var body: [UInt8] {
         var bytes: [UInt8] = []
         JSONValue.object([("error", .text(word)), ("detail", .text(detail))]).write(to: &bytes)
         return bytes + [UInt8(ascii: "\n")]

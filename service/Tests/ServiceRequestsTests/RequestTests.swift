@@ -1,10 +1,9 @@
 import FilterSupport
-import HTTPTypes
 import ImageCore
 import ImageJobs
 import Testing
 
-import ImageService
+import ServiceRequests
 
 @Suite struct RequestTests {
     private func words(_ query: String) throws -> [String] {
@@ -36,13 +35,13 @@ import ImageService
     }
 
     @Test func keysLeadNowhereElse() throws {
-        #expect(try PictureStore.key(ofPath: "a/b%20c.jpg") == Array("a/b c.jpg".utf8))
+        #expect(try PictureKey(path: "a/b%20c.jpg").bytes == Array("a/b c.jpg".utf8))
         // Undone once: what is left is a name like any other.
-        #expect(try PictureStore.key(ofPath: "%252e%252e") == Array("%2e%2e".utf8))
+        #expect(try PictureKey(path: "%252e%252e").bytes == Array("%2e%2e".utf8))
         for path in ["..", "a/../b", "%2e%2e/b", "a%2f..%2fb", "/a", "a//b", "a/", ".", "a/./b", "%2fetc/passwd"] {
-            #expect(fault { _ = try PictureStore.key(ofPath: path[...]) }?.status == .forbidden, "\(path)")
+            #expect(fault { _ = try PictureKey(path: path[...]) }?.status == .forbidden, "\(path)")
         }
-        for path in ["%", "%2", "%zz", "a%00b", "a%0ab"] { #expect(fault { _ = try PictureStore.key(ofPath: path[...]) }?.status == .badRequest, "\(path)") }
+        for path in ["%", "%2", "%zz", "a%00b", "a%0ab"] { #expect(fault { _ = try PictureKey(path: path[...]) }?.status == .badRequest, "\(path)") }
     }
 
     @Test func signaturesAreOfOneURL() {

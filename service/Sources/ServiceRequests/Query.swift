@@ -23,7 +23,7 @@ package struct Query: Sendable {
     }
 
     /// Takes a name out; the last value of it.
-    mutating func take(_ name: String) -> String? {
+    package mutating func take(_ name: String) -> String? {
         let value = pairs.last { $0.name == name }?.value
         pairs.removeAll { $0.name == name }
         return value
@@ -35,7 +35,7 @@ package struct Wish: Sendable {
     package let recipe: Recipe
     package let format: EncodedFormat
     /// The answer depends on the request's Accept header.
-    let isNegotiated: Bool
+    package let isNegotiated: Bool
 
     /// `name`: of the picture, whose ending says the format where the query does not; empty for none. `accept`: the request's header.
     package init(_ query: Query, _ reader: RecipeReader, name: [UInt8], accept: String?) throws(ServiceFault) {

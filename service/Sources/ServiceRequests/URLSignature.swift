@@ -15,7 +15,7 @@ public struct URLSignature: Sendable {
         self.key = key
     }
 
-    var isUsable: Bool { key.count >= 16 }
+    package var isUsable: Bool { key.count >= 16 }
 
     /// For the URL's path and its query without `sign`.
     public func sign(path: String, query: String) -> String {
