@@ -94,7 +94,7 @@ let package = Package(
                 .product(name: "DequeModule", package: "swift-collections"), .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: swift),
-        .executableTarget(name: "imgbatch", dependencies: ["FilterSupport", "ImageJobs", "Storage", "CPlatformShims"], swiftSettings: swift),
+        .executableTarget(name: "imgbatch", dependencies: ["FilterSupport", "ImageCodecs", "ImageJobs", "Storage", "CPlatformShims"], swiftSettings: swift),
         .executableTarget(name: "imgget", dependencies: ["FilterSupport", "Storage"], swiftSettings: swift),
         .executableTarget(name: "imgput", dependencies: ["FilterSupport", "Storage"], swiftSettings: swift),
         // Not installed: Lanczos3 alone, for `make bench`.

@@ -50,7 +50,7 @@ let package = Package(
             // The page, in the program itself: it needs no file beside it.
             resources: ["Page.html", "Page.css", "Page.js", "Similarity.js"].map { .embedInCode("Page/\($0)") },
             swiftSettings: swift),
-        .executableTarget(name: "imgserve", dependencies: ["ImageService"], swiftSettings: swift),
+        .executableTarget(name: "imgserve", dependencies: ["ImageService", .product(name: "ImageCodecs", package: "imgpipe")], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -14,6 +14,9 @@ public protocol FilterCommand {
     /// Whether a reader of standard output that has gone is no failure, as for who talks to servers: SIGPIPE would end it in the middle of a word.
     static var endsQuietlyOnBrokenPipe: Bool { get }
 
+    /// What its output depends on besides its own version: a library's name and version each.
+    static var libraries: [String] { get }
+
     /// Throws `usage` for what the options do not allow.
     init(_ given: GivenOptions) throws(ImageError)
 
@@ -52,7 +55,7 @@ extension FilterCommand {
         let given = try GivenOptions(declaration, RawArguments.all)
         switch given.question {
         case .help: return try answer(declaration.help)
-        case .version: return try answer(Version.text + "\n")
+        case .version: return try answer((["\(declaration.name) \(Version.text)"] + libraries).joined(separator: "\n") + "\n")
         case nil: break
         }
         let command = try Self(given)
@@ -69,6 +72,8 @@ extension FilterCommand {
     }
 
     public static var endsQuietlyOnBrokenPipe: Bool { false }
+
+    public static var libraries: [String] { [] }
 
     public var writesBinaryToStandardOutput: Bool { true }
 

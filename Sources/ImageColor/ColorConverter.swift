@@ -10,6 +10,12 @@ package final class ColorConverter: RowSource {
     package let metadata: [MetadataRecord]
     package var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
+    /// Of Little CMS, "2.14".
+    package static var libraryVersion: String {
+        let version = cmsGetEncodedCMMversion()
+        return "\(version / 1000).\(version / 10 % 100)"
+    }
+
     /// `source`: packed grey or RGB with a profile. Nil where the profile does not serve.
     package init?(_ source: any RowSource) {
         let format = source.info.format

@@ -1,5 +1,6 @@
 import CPlatformShims
 import FilterSupport
+import ImageCodecs
 import ImageCore
 import ImageJobs
 
@@ -30,6 +31,7 @@ struct ImgBatch: FilterCommand {
             .flag("verbose", short: "v", "Say at the end what was done, and how fast."),
         ])
     static let writesStream = false
+    static var libraries: [String] { CodecLibraries.versions }
     static let endsQuietlyOnBrokenPipe = true
     let writesBinaryToStandardOutput = false
 

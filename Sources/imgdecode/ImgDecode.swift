@@ -13,6 +13,7 @@ struct ImgDecode: FilterCommand {
             .flag("verbose", short: "v", "Say what is odd about a file, though its pixels are whole."),
         ])
     static let writesStream = true
+    static var libraries: [String] { CodecLibraries.versions }
 
     private let options: DecodeOptions
     private let isVerbose: Bool

@@ -18,6 +18,7 @@ struct ImgEncode: FilterCommand {
             .flag("verbose", short: "v", "Say what was done to a picture besides encoding it."),
         ])
     static let writesStream = false
+    static var libraries: [String] { CodecLibraries.versions }
 
     private let options: EncodeOptions
     private let goal: QualityTarget

@@ -1,4 +1,5 @@
 import FilterSupport
+import ImageCodecs
 import ImageCore
 
 @main
@@ -19,6 +20,7 @@ struct ImgQuality: FilterCommand {
             .flag("verbose", short: "v", "Say which layers of the sandbox hold."),
         ])
     static let writesStream = false
+    static var libraries: [String] { CodecLibraries.versions }
 
     private let metrics: [QualityMetric]
     private let floors: [(metric: QualityMetric, least: Double)]

@@ -256,7 +256,11 @@ import Testing
             let help = try place.sh("\(tool) --help")
             #expect(help.status == 0 && help.text.hasPrefix("usage: \(tool)") && help.errors.isEmpty)
             let version = try place.sh("\(tool) --version")
-            #expect(version.status == 0 && version.text == "0.1.0\n")
+            #expect(version.status == 0 && version.text.hasPrefix("\(tool) 0.1.0\n"))
+        }
+        let lines = try place.sh("imgdecode --version").text.split(separator: "\n")
+        for library in ["libjpeg-turbo", "libpng", "libwebp", "Little CMS"] {
+            #expect(lines.contains { $0.hasPrefix(library + " ") && $0.last!.isNumber }, "\(library)")
         }
     }
 }

@@ -33,6 +33,14 @@ typedef struct {
     int (*write)(void *context, const uint8_t *bytes, size_t count);
 } imgpipe_output;
 
+/* ---- Versions ---- */
+
+/* Of libjpeg-turbo's and ISA-L's headers: the libraries do not tell. */
+const char *imgpipe_jpeg_version(void);
+const char *imgpipe_png_version(void);
+/* With the library's name: ISA-L's, or zlib's where that inflates. */
+const char *imgpipe_inflate_version(void);
+
 /* ---- JPEG in ---- */
 
 typedef struct imgpipe_jpeg_decoder imgpipe_jpeg_decoder;

@@ -1,5 +1,6 @@
 import FilterSupport
 import Glibc
+import ImageCodecs
 import ImageCore
 import ImageJobs
 import ImageService
@@ -8,6 +9,7 @@ import ImageService
 struct ImgServe: FilterCommand {
     static let declaration = ServiceSettings.declaration
     static let writesStream = false
+    static var libraries: [String] { CodecLibraries.versions }
     static let endsQuietlyOnBrokenPipe = true
     let writesBinaryToStandardOutput = false
 

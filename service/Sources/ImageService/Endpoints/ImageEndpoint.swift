@@ -102,10 +102,12 @@ struct ImageEndpoint: Sendable {
 
     // MARK: Entity tags
 
-    /// Known before the picture is made: the same file, options and program give the same bytes.
+    /// Known before the picture is made: the same file, options, program and libraries give the same bytes.
     private func etag(_ key: [UInt8], _ version: String, _ wish: Wish) -> String {
-        Self.etag([key, Array(version.utf8), Array(wish.format.rawValue.utf8), Array(Version.text.utf8)] + wish.recipe.words.map { Array($0.utf8) })
+        Self.etag([key] + ([version, wish.format.rawValue] + Self.makers + wish.recipe.words).map { Array($0.utf8) })
     }
+
+    private static let makers = [Version.text] + CodecLibraries.versions
 
     private static func etag(_ texts: [[UInt8]]) -> String {
         let bytes = Array(texts.joined(separator: [0]))
