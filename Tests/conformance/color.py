@@ -16,7 +16,7 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from harness import Results, find_corpus, frames, picture, take_tools
+from harness import Results, find_corpus, frames, take_tools
 from pixelstream import pictures
 
 Image.MAX_IMAGE_PIXELS = None

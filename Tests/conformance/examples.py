@@ -10,14 +10,15 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree
 
+import stores
 from harness import ROOT, Results, content, take_tools
+from machines import PATIENCE, Services, descendants, free_port, kill, listens, run, text, wait_for
 
 EXAMPLES = os.path.join(ROOT, "examples")
 # Not the largest: there are many jobs, and few processors.
@@ -25,85 +26,6 @@ WALLPAPERS = [path for path in sorted(glob.glob("/usr/share/backgrounds/mate/*/*
               if os.path.getsize(path) < 600000]
 # What comes from PyPI is beside the Python that runs this.
 PYPI = os.path.dirname(sys.executable)
-# A bound on what waits, not a measure of speed: of the whole, so that nothing hangs.
-PATIENCE = 120
-
-
-def text(path):
-    return (content(path) or b"").decode(errors="replace")
-
-
-def wait_for(what, condition, seconds=PATIENCE):
-    """What the condition gives, when that is something; an error when it never is."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise TimeoutError(f"waited for {what}")
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def listens(port):
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def descendants(pid):
-    """A process and all that come from it, also those that made a session of their own."""
-    found = [pid]
-    for pid in found:
-        for path in glob.glob(f"/proc/{pid}/task/*/children"):
-            found += [int(word) for word in text(path).split()]
-    return found
-
-
-def kill(process):
-    """Kills a process with all that come from it, as a machine that loses its power does."""
-    for pid in descendants(process.pid):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait()
-
-
-class Services:
-    """Processes that run beside a test, and end with it."""
-
-    def __init__(self, folder):
-        self.folder, self.running = folder, []
-
-    def start(self, name, *words, **options):
-        with open(f"{self.folder}/{name}.log", "ab") as log:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **options)
-        self.running.append(process)
-        return process
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in reversed(self.running):
-            kill(process)
-
-
-def run(*words, seconds=PATIENCE, **options):
-    """Status, output and messages; what takes longer is killed, with all that come from it."""
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options)
-    try:
-        output, messages = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        kill(process)
-        output, messages = process.communicate()
-        messages += b"(took too long)"
-    return process.returncode, output.decode(errors="replace"), messages.decode(errors="replace")
-
 
 # MARK: Jobs, and what must come of them
 
@@ -219,27 +141,12 @@ def parallel(results, folder):
 # MARK: Spark, with SeaweedFS as the S3
 
 def s3_store(services, folder):
-    """SeaweedFS, with a user of its own: the AWS_* for it, and a client."""
-    import boto3
-
-    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-    key, secret = "imgpipe", "not a secret"
-    with open(f"{folder}/s3.json", "w", encoding="ascii") as file:
-        json.dump({"identities": [{"name": "test", "credentials": [{"accessKey": key, "secretKey": secret}], "actions": ["Admin", "Read", "Write", "List"]}]}, file)
-    os.makedirs(f"{folder}/weed")
-    words = [f"-{name}.port={port}" for name, port in ports.items()] + [f"-{name}.port.grpc={free_port()}" for name in ports]
-    services.start("weed", f"{PYPI}/weed", "server", f"-dir={folder}/weed", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.config={folder}/s3.json",
-                   "-master.volumeSizeLimitMB=64", "-volume.max=20", *words, cwd=folder)
-    settings = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}"}
-    client = boto3.client("s3", aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1", endpoint_url=settings["AWS_ENDPOINT_URL"])
-
-    def is_ready():
-        with contextlib.suppress(Exception):
-            client.create_bucket(Bucket="pictures")
-            client.put_object(Bucket="pictures", Key="first", Body=b"first")
-            return True
-        return False
-    wait_for("SeaweedFS", is_ready, 60)
+    """SeaweedFS: the AWS_* for it, and a client."""
+    server, port = stores.seaweedfs(folder, None)
+    services.running.append(server.process)
+    settings = {"AWS_ACCESS_KEY_ID": stores.ACCESS, "AWS_SECRET_ACCESS_KEY": stores.SECRET, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+    client = stores.wait_for(settings["AWS_ENDPOINT_URL"], None)
+    client.create_bucket(Bucket="pictures")
     return settings, client
 
 

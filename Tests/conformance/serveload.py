@@ -14,8 +14,8 @@ import time
 import urllib.parse
 import urllib.request
 
-from examples import free_port
 from harness import Results, take_tools
+from machines import free_port
 from serve import SLACK, pictures
 from service import Service, request
 

@@ -4,7 +4,6 @@
 usage: servestorage.py [--bin DIR]"""
 import concurrent.futures
 import glob
-import os
 import shutil
 import tempfile
 import urllib.parse
