@@ -88,6 +88,14 @@ public final class Cache2Q<Key: Hashable & Sendable, Value: Sendable>: Sendable 
         }
     }
 
+    /// Keeps a value that the caller has made without asking for it, unless there is one; a miss. For callers that join each other elsewhere.
+    public func insert(_ value: Value, for key: Key, byteCount: Int) {
+        monitor.withLock {
+            $0.misses += 1
+            if $0.queue.use(key) == nil { $0.queue.insert(value, for: key, byteCount: byteCount) }
+        }
+    }
+
     /// Forgets all values, and what 2Q remembers of earlier ones. Values in the making go to those who wait for them already, and are not
     /// kept; who asks from now on makes anew. Statistics go on.
     public func removeAll() {

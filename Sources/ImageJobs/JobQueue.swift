@@ -56,6 +56,19 @@ public struct JobQueue<Work: Sendable>: Sendable {
         count += 1
     }
 
+    /// Takes out those whose turn may come and whose work is meant. O(jobs).
+    public mutating func remove(_ isMeant: (Work) -> Bool) -> [Entry] {
+        var removed: [Entry] = []
+        for priority in Self.priorities {
+            let meant = waiting[priority].filter { isMeant($0.work) }
+            if meant.isEmpty { continue }
+            waiting[priority].removeAll { isMeant($0.work) }
+            removed += meant
+        }
+        count -= removed.count
+        return removed
+    }
+
     /// Jobs of each priority, without those that may not begin yet.
     public var counts: [Int] { waiting.map(\.count) }
 

@@ -29,12 +29,12 @@ public final class PictureWorkers: Sendable {
 
     /// Works on `picture`, which is open for reading and stays the caller's, in the process of `slot`; the calling thread waits, and is the only
     /// one in that slot. The output goes to what `open` makes for its size, not yet committed. `latest`: nanoseconds of CLOCK_MONOTONIC, after
-    /// which nobody wants it. `owner`: a number of the caller's for `stop`, not 0.
+    /// which nobody wants it. `owner`: a number of the caller's for `stop`, not 0. `isWanted`: asked when `stop` can find it, and not before.
     ///
     /// Throws what the filters would; `internalError` where the process died, of which the next picture gets a new one.
     public func run(
         _ picture: borrowing Descriptor, _ recipe: Recipe, as format: EncodedFormat, latest: UInt64?, in slot: Int, owner: UInt64,
-        to open: (_ width: UInt32, _ height: UInt32) throws(ImageError) -> any ByteSink
+        isWanted: () -> Bool, to open: (_ width: UInt32, _ height: UInt32) throws(ImageError) -> any ByteSink
     ) throws(ImageError) -> Outcome {
         owners.withLock { $0[slot] = Owner(number: owner) }
         defer {
@@ -45,9 +45,9 @@ public final class PictureWorkers: Sendable {
             // Not the next one's.
             if isStopped { slots[slot].end() }
         }
-        // `stop` may have come before there was a process.
-        let isWanted = { self.owners.withLock { !$0[slot].isStopped } }
-        return try slots[slot].run(picture, recipe, format, latest, settings, true, isWanted: isWanted, open)
+        // `stop` may have come before there was a process, or an owner.
+        let isStillWanted = { self.owners.withLock { !$0[slot].isStopped } && isWanted() }
+        return try slots[slot].run(picture, recipe, format, latest, settings, true, isWanted: isStillWanted, open)
     }
 
     /// Ends the process that works on the owner's picture, if one does: whoever has asked for it has gone. By any thread.

@@ -165,6 +165,20 @@ public final class Scheduler<Work: Sendable>: Sendable {
         state.unfinished += 1
     }
 
+    /// Takes back jobs that wait and that nobody wants any more: there is room for others. O(jobs that wait).
+    public func withdraw(_ isMeant: (Work) -> Bool) {
+        monitor.update { state in state.unfinished -= state.queue.remove(isMeant).count }
+    }
+
+    /// Puts jobs that wait with less haste among those of `priority`; they have waited there since they came. O(jobs that wait).
+    public func hasten(to priority: Int, _ isMeant: (Work) -> Bool) {
+        monitor.update { state in
+            for entry in state.queue.remove(isMeant) {
+                state.queue.insert(Entry(entry.work, priority: min(priority, entry.priority), arrival: entry.arrival, expiry: entry.expiry))
+            }
+        }
+    }
+
     /// Takes nothing in any more.
     public func close() { monitor.update { $0.isClosed = true } }
 

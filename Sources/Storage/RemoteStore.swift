@@ -21,9 +21,11 @@ extension RemoteStore {
         }
     }
 
-    public func status(of location: Location) throws(ImageError) -> StoredFile? {
+    public func status(of location: Location) throws(ImageError) -> StoredFile? { try status(of: location, Transport.Terms()) }
+
+    func status(of location: Location, _ terms: Transport.Terms) throws(ImageError) -> StoredFile? {
         do throws(TransferFault) {
-            let head = try ask("HEAD", location)
+            let head = try ask("HEAD", location, terms)
             return StoredFile(head, byteCount: head.contentLength)
         } catch {
             switch error.kind {
@@ -32,7 +34,7 @@ extension RemoteStore {
                 // Its answer says no more than a number; that to GET says why, and some servers do not know HEAD.
                 do throws(TransferFault) {
                     let download = Download(self, location, 0..<1, of: nil, to: MemoryWindow())
-                    try download.run(Transport.Terms())
+                    try download.run(terms)
                     return download.file
                 } catch {
                     if case .missing = error.kind { return nil }

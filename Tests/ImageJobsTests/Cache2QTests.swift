@@ -291,4 +291,14 @@ import Testing
     }
 }
 
-private struct Failure: Error { let number: Int }
+private struct Failure: Error { let number: Int
+
+    @Test func whatIsInsertedIsThereUnlessSomethingWas() {
+        let cache = Cache2Q<String, Int>(capacityBytes: 100)
+        cache.insert(1, for: "a", byteCount: 10)
+        cache.insert(2, for: "a", byteCount: 10)
+        #expect(cache.peek("a") == 1 && cache.statistics.misses == 2 && cache.statistics.hits == 1 && cache.statistics.bytes == 10)
+        cache.insert(3, for: "b", byteCount: 101)
+        #expect(cache.peek("b") == nil)
+    }
+}

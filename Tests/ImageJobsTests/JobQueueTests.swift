@@ -84,4 +84,16 @@ private struct Model {
         let order = (0..<80).map { _ in queue.removeFirst(at: 100)!.work }
         #expect(order == (0..<80).sorted { (7 - $0 % 8, $0) < (7 - $1 % 8, $1) })
     }
+
+    @Test func whatIsTakenOutIsGoneAndTheRestStaysInItsOrder() {
+        var queue = JobQueue<Int>()
+        for i in 0..<40 { queue.insert(.init(i, priority: i % 4, arrival: UInt64(i), expiry: nil)) }
+        let removed = queue.remove { $0 % 3 == 0 }
+        #expect(removed.map(\.work).sorted() == (0..<40).filter { $0 % 3 == 0 } && queue.count == 40 - removed.count)
+        #expect(removed.allSatisfy { $0.arrival == UInt64($0.work) && $0.priority == $0.work % 4 })
+        var rest: [Int] = []
+        while let entry = queue.removeFirst(at: 0) { rest.append(entry.work) }
+        let kept = (0..<40).filter { $0 % 3 != 0 }
+        #expect(rest == (0..<4).flatMap { priority in kept.filter { $0 % 4 == priority } } && queue.count == 0)
+    }
 }

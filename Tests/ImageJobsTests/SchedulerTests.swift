@@ -188,4 +188,29 @@ import ImageJobs
         scheduler.waitUntilDone()
         #expect(mayRetry.withLock { $0 } == [false])
     }
+
+    @Test func whatWaitsCanBeTakenBackOrMadeUrgent() throws {
+        let gate = Monitor(false)
+        let done = Mutex<[Int]>([])
+        let scheduler = try Scheduler<Int>(slots: 1, mostThreads: 1, limit: 4) { turn in
+            _ = gate.wait { isOpen -> Bool? in isOpen ? true : nil }
+            done.withLock { $0.append(turn.entry.work) }
+        }
+        #expect(scheduler.trySubmit(0, priority: 0))
+        while scheduler.load.queued > 0 { usleep(1000) }
+        for i in 1...4 { #expect(scheduler.trySubmit(i, priority: 5)) }
+        #expect(!scheduler.trySubmit(5, priority: 5))
+        scheduler.withdraw { $0 == 2 }
+        // There is room again, and what is under way stays.
+        scheduler.withdraw { $0 == 0 }
+        #expect(scheduler.load.queued == 3 && scheduler.trySubmit(6, priority: 5))
+        scheduler.hasten(to: 1) { $0 == 4 }
+        // With less haste it does not become.
+        scheduler.hasten(to: 7) { $0 == 1 }
+        #expect(scheduler.queuedByPriority == [0, 1, 0, 0, 0, 3, 0, 0])
+        gate.update { $0 = true }
+        scheduler.close()
+        scheduler.waitUntilDone()
+        #expect(done.withLock { $0.prefix(2) == [0, 4] && $0.sorted() == [0, 1, 3, 4, 6] })
+    }
 }

@@ -193,6 +193,18 @@ def leaving_and_waiting(results, files):
             began = time.monotonic()
             answer = service.post("/compress?resize=50", files["small.jpg"], "X-TTL-Ms: 50")
             results.check(answer.status == 503 and answer.error == "expired" and time.monotonic() - began < 0.05 + SLACK, f"X-TTL-Ms: {answer.status} {answer.body[:90]}")
+        clients = [service.connect() for _ in range(2)]
+        for client in clients:
+            client.send(request("POST", slow, large))
+            time.sleep(0.15)
+        # A queue of two: those who leave make room for others.
+        for _ in range(10):
+            with service.connect() as client:
+                client.send(request("POST", "/compress?resize=50", files["small.jpg"]))
+                time.sleep(0.05)
+        results.check(service.ask("GET", "/readyz").status == 200 and service.metric("imgserve_body_bytes") == 2 * len(large), "who waited and has left has no place and no bytes")
+        for client in clients:
+            client.__exit__()
         with service.connect() as client:
             client.send(request("POST", "/compress", b"", ["Content-Length: 100000"]) + large[:50000])
         results.check(service.wait_for(lambda: under_way() == 0, 3), "a client that leaves in the middle of its body")

@@ -63,7 +63,7 @@ def bodies(results, files):
                 client.send("\r\n".join(["POST /compress HTTP/1.1", "Host: a", *lines, "", "hello"]).encode())
                 answer = client.answer()
                 results.check(answer is None or answer.status == 400, f"{lines}: {answer and answer.status}")
-        for lines, status in [([], 400), (["Host: a", "Host: b"], 400), (["Host: a", "Transfer-Encoding: gzip, chunked"], 501),
+        for lines, status in [([], 400), (["Host: a", "Host: b"], 400), (["Host: a b"], 400), (["Host: a/b"], 400), (["Host: a", "Transfer-Encoding: gzip, chunked"], 501),
                               (["Host: a", "Transfer-Encoding: chunked", "Transfer-Encoding: identity"], (400, 501))]:
             with service.connect() as client:
                 client.send("\r\n".join(["POST /compress HTTP/1.1", *lines, "Content-Length: 0" if status == 400 else "X: 0", "", ""]).encode())
@@ -123,6 +123,22 @@ def slow_clients(results, files):
 def connections(results, files):
     """Requests in a row, on one connection, one behind the other; HTTP/1.0; Connection: close."""
     small = files["small.jpg"]
+    slow = request("POST", "/compress?resize=3000&format=webp&effort=9&quality=90", files["large.jpg"])
+    with Service("--read-timeout", "1s") as service:
+        # Half of a request is no body of the one before it, and has its own time when that is answered.
+        with service.connect() as client:
+            client.send(request("GET", "/healthz") + slow)
+            time.sleep(0.1)
+            client.send(request("GET", "/healthz")[:9])
+            answers = [client.answer() for _ in range(2)]
+            results.check([a and a.status for a in answers] == [200, 200], f"two, and half of a third: {[a and a.status for a in answers]}")
+            began = time.monotonic()
+            answer = client.answer()
+            results.check(answer and answer.status == 408 and 0.8 < time.monotonic() - began < 1 + SLACK, f"the half one: {answer and answer.status}")
+        with service.connect() as client:
+            client.send(request("GET", "/healthz") + b"GET /healthz HTTP/1.1\r\n\r\n")
+            answers = [client.answer() for _ in range(2)]
+            results.check([a and a.status for a in answers] == [200, 400] and client.is_closed(), f"a good one and one without Host: {[a and a.status for a in answers]}")
     with Service() as service:
         expected = service.post("/compress?resize=50", small).body
         with service.connect() as client:

@@ -100,7 +100,10 @@ def shared_pictures(results, folder):
         results.check(service.wait_for(lambda: service.metric("imgpipe_slots_used") == 0, 2), "when all have left it is given up")
         results.check(len(set(worker) & set(service.workers())) == 1, f"and its process has ended: {worker}, {service.workers()}")
         # Both workers at work, and the queue full.
-        clients = [send(slow.format(2 + i)) for i in range(9)]
+        for i in range(9):
+            send(slow.format(2 + i))
+            # Room must have been made before the next one comes.
+            time.sleep(0.1)
         service.wait_for(lambda: service.ask("GET", "/readyz").status == 503)
         results.check(service.ask("GET", "/image/deep/alpha.png?resize=7").status == 503, "no room for another picture")
         answer = service.ask("GET", quick)

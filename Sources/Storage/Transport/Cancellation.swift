@@ -4,7 +4,7 @@ import ImageCore
 import Synchronization
 
 /// Ends what other threads wait for: a request, a pause before the next try, a pipe that nobody reads.
-final class Cancellation: Sendable {
+public final class Cancellation: Sendable {
     private struct State {
         var isCancelled = false
         /// Of the request under way.
@@ -17,7 +17,8 @@ final class Cancellation: Sendable {
     /// Hangs up when all is to end.
     let ear: Int32
 
-    init() throws(ImageError) {
+    /// Throws `cannotOpen` where no file can be opened.
+    public init() throws(ImageError) {
         var ends: [Int32] = [-1, -1]
         guard imgpipe_pipe(&ends) == 0 else { throw .cannotOpen(errno: errno) }
         ear = ends[0]
@@ -31,7 +32,8 @@ final class Cancellation: Sendable {
 
     var isCancelled: Bool { state.withLock { $0.isCancelled } }
 
-    func cancel() {
+    /// By any thread; whoever waits gets `transferFailed`.
+    public func cancel() {
         state.withLock {
             $0.isCancelled = true
             if $0.bell >= 0 { close($0.bell) }

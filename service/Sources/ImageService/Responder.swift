@@ -39,10 +39,12 @@ final class Responder: HTTPResponder {
         let identifier = self.identifier(of: request)
         let target = Target(request.head.path ?? "")
         let endpoint = target.endpoint
+        let refusal = connection?.takeRefusal()
         metrics.begin()
         var response: Response
         var fault: ServiceFault?
         do {
+            if let refusal { throw refusal }
             response = try await answer(request, target, connection)
         } catch let found as ServiceFault {
             (response, fault) = (Response(found), found)
@@ -64,7 +66,6 @@ final class Responder: HTTPResponder {
     }
 
     private func answer(_ request: Request, _ target: Target, _ connection: Connection?) async throws -> Response {
-        if let refusal = connection?.refusal { throw refusal }
         switch target.endpoint {
         case .compress:
             guard request.method == .post else { throw ServiceFault.method("POST") }

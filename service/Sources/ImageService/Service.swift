@@ -37,7 +37,7 @@ public final class Service: Sendable {
         let compress = CompressEndpoint(queue: queue, recipes: recipes, body: BodyReader(mostBytes: settings.mostBodyBytes, budget: budget))
         let image = try settings.storage.map { [queue] (text) throws(ImageError) in
             ImageEndpoint(
-                queue: queue, recipes: recipes, store: try PictureStore(text), cache: Cache2Q(capacityBytes: settings.cacheBytes), limits: settings.limits,
+                queue: queue, recipes: recipes, store: try PictureStore(text, limits: settings.limits, budget: budget), cache: Cache2Q(capacityBytes: settings.cacheBytes),
                 maxAge: settings.maxAge)
         }
         responder = Responder(compress, image, settings.signature, metrics, logger, logsAccess: settings.logsAccess)
@@ -113,10 +113,10 @@ public final class Service: Sendable {
     private func mostConnections() -> Int {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        // A slot has its process and what it makes; a picture that is fetched from afar a pipe, a connection and what wakes who waits for it.
-        let filesPerSlot = 8 + (responder.hasRemotePictures ? 4 * WorkQueue.threadsPerSlot : 0)
+        // A slot has its process and what it makes.
+        let others = 32 + 8 * settings.slots + (responder.hasRemotePictures ? PictureStore.mostFiles : 0)
         // A connection has itself, and its body in a file that is opened once more for the worker, or the picture that it asks for.
-        return max(1, min((Int(clamping: limit.rlim_cur) - 32 - filesPerSlot * settings.slots) / 3, 1 << 16))
+        return max(1, min((Int(clamping: limit.rlim_cur) - others) / 3, 1 << 16))
     }
 
     private static func reason(_ error: any Error) -> String {

@@ -33,9 +33,14 @@ package struct ServiceFault: Error, Sendable {
     package static let notFound = ServiceFault(.notFound, "not_found", "there is nothing of this name")
     package static let full = ServiceFault(.serviceUnavailable, "full", "too many pictures wait; come again", retryAfter: 1)
     package static let expired = ServiceFault(.serviceUnavailable, "expired", "its time (X-TTL-Ms) was over before it was done", retryAfter: 1)
+    /// What was to be read is another than it was a moment ago.
+    package static let changed = ServiceFault(.serviceUnavailable, "changed", "the picture has changed while it was read; come again", retryAfter: 1)
     package static let readTimeout = ServiceFault(.requestTimeout, "read_timeout", "the request did not come whole in its time (--read-timeout)")
     /// Nobody reads it.
     package static let gone = ServiceFault(.clientClosedRequest, "gone", "the client has left")
+
+    package var isExpired: Bool { word == Self.expired.word }
+    package var isOfChange: Bool { word == Self.changed.word }
 
     package static func tooLarge(_ most: Int) -> ServiceFault {
         ServiceFault(.contentTooLarge, "too_large", "a body of more than \(most) bytes (--max-body)")

@@ -12,7 +12,7 @@ final class Connection: Sendable {
         var isGone = false
         var isTimedOut = false
         var onGone: (@Sendable () -> Void)?
-        var refusal: ServiceFault?
+        var refusals: [ServiceFault?] = []
         var requestStart: UInt64 = 0
     }
 
@@ -31,8 +31,8 @@ final class Connection: Sendable {
     /// The request has taken too long to come, and is answered already.
     var isTimedOut: Bool { state.withLock { $0.isTimedOut } }
 
-    /// Why nothing on this connection is answered any more.
-    var refusal: ServiceFault? { state.withLock { $0.refusal } }
+    /// Why the next request is not answered as it asks, if it is not; once for each request, in their order.
+    func takeRefusal() -> ServiceFault? { state.withLock { $0.refusals.isEmpty ? nil : $0.refusals.removeFirst() } }
 
     /// When the request's first byte came, nanoseconds of CLOCK_MONOTONIC.
     var requestStart: UInt64 { state.withLock { $0.requestStart } }
@@ -50,7 +50,8 @@ final class Connection: Sendable {
 
     func begin() { state.withLock { $0.requestStart = Deadline.now } }
 
-    func refuse(_ fault: ServiceFault) { state.withLock { $0.refusal = fault } }
+    /// A request's head has come; `refusal`: what is wrong with it.
+    func headCame(_ refusal: ServiceFault?) { state.withLock { $0.refusals.append(refusal) } }
 
     func timeOut() { state.withLock { $0.isTimedOut = true } }
 

@@ -26,6 +26,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Bytes of a request have come, and not its end.
     private var isReading = false
+    /// A head has come, and not the end of its request.
+    private var isBodyComing = false
     /// Requests whose heads have come and whose answers have not gone out.
     private var unanswered = 0
     private var answerHasBegun = false
@@ -96,13 +98,13 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head):
-            isReading = true
+            (isReading, isBodyComing) = (true, true)
             unanswered += 1
             // Its first bytes may have come together with the end of the one before.
             if unanswered == 1 && flushing == 0 && timer?.kind != .read { beginRequest() }
             isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
             let fault = Self.fault(of: head)
-            if let fault { connection.refuse(fault) }
+            connection.headCame(fault)
             requestCloses = !head.isKeepAlive || isUpgrade || fault != nil
             bodyBytes = head.headers.contains(name: "transfer-encoding") ? nil : head.headers.first(name: "content-length").map { Int($0) ?? .max } ?? 0
             expectsWord = head.headers["expect"].contains { $0.lowercased() == "100-continue" }
@@ -114,17 +116,19 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
                 return drain(bytes.readableBytes)
             }
         case .end:
-            (isReading, readsRest, expectsWord, isDeaf) = (false, false, false, isUpgrade)
+            (isReading, isBodyComing, readsRest, expectsWord, isDeaf) = (false, false, false, false, isUpgrade)
             if timer?.kind == .read || timer?.kind == .drain { stopTimer() }
             if unanswered == 0 && flushing == 0 && !isHeld { rest() }
         }
         context.fireChannelRead(data)
     }
 
-    /// What the decoder lets pass, and a proxy in front might read otherwise (RFC 9112, sections 3.2 and 6.1).
+    /// What the decoder lets pass, and a proxy in front might read otherwise (RFC 9112, sections 3.2 and 6.1; RFC 3986, section 3.2.2).
     private static func fault(of head: HTTPRequestHead) -> ServiceFault? {
         let hosts = head.headers["host"].count
         if hosts > 1 || (hosts == 0 && head.version != .http1_0) { return .request(hosts == 0 ? "no Host" : "more than one Host") }
+        let isHost = head.headers["host"].allSatisfy { $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && !"/?#@\\\"<>".utf8.contains($0) } }
+        if !isHost { return .request("a Host that is none") }
         let codings = head.headers["transfer-encoding"]
         if codings.isEmpty || codings.count == 1 && codings[0].lowercased() == "chunked" { return nil }
         return ServiceFault(.notImplemented, "encoding", "a Transfer-Encoding other than chunked")
@@ -183,7 +187,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             // Those behind it in a row are to be answered too.
             if unanswered <= 1 && (requestCloses || events.isDraining || isQuiescing) { closesAfterAnswer = true }
             // A client that waits for the word may send its body, or not.
-            let isRestLong = isReading && (bodyBytes ?? .max) > settings.mostDrainedBytes
+            let isRestLong = isBodyComing && (bodyBytes ?? .max) > settings.mostDrainedBytes
             if unanswered <= 1 && (isRestLong || expectsWord) || head.headers["connection"].contains("close") { closesAfterAnswer = true }
             if closesAfterAnswer { head.headers.replaceOrAdd(name: "connection", value: "close") }
             turnsAway = head.status == .serviceUnavailable
@@ -195,7 +199,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             hasServed = true
             unanswered = max(0, unanswered - 1)
             flushing += 1
-            readsRest = unanswered == 0 && isReading
+            readsRest = unanswered == 0 && isBodyComing
             let done = promise ?? context.eventLoop.makePromise()
             done.futureResult.assumeIsolated().whenComplete { [self] _ in answered() }
             context.write(data, promise: done)
@@ -232,7 +236,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             if isReading { linger() } else { context?.close(promise: nil) }
         } else if unanswered == 0 {
             if readsRest { start(.drain, settings.drain) } else if isReading { beginRequest() } else { rest() }
-        } else if unanswered == 1 && isReading {
+        } else if unanswered == 1 && isBodyComing {
             beginRequest()
         }
     }

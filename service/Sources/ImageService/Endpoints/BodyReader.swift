@@ -1,58 +1,8 @@
-import Glibc
 import HTTPTypes
 import HummingbirdCore
 import ImageCore
 import Multipart
 import ServiceRequests
-import Synchronization
-
-/// Bytes of bodies that are held, of all requests together: who would go over it is turned away.
-final class BodyBudget: Sendable {
-    private let held = Atomic<Int>(0)
-    let most: Int
-
-    init(most: Int) { self.most = most }
-
-    var heldBytes: Int { held.load(ordering: .relaxed) }
-
-    fileprivate func take(_ count: Int) -> Bool {
-        if held.wrappingAdd(count, ordering: .relaxed).newValue <= most { return true }
-        give(count)
-        return false
-    }
-
-    fileprivate func give(_ count: Int) { held.wrappingSubtract(count, ordering: .relaxed) }
-}
-
-/// A picture that was posted, in a file in memory, which a worker gets to read.
-final class PostedPicture {
-    private let file: MemoryFile
-    private let budget: BodyBudget
-    private(set) var byteCount = 0
-
-    init(_ budget: BodyBudget) throws(ImageError) {
-        self.budget = budget
-        file = try MemoryFile()
-    }
-
-    deinit { budget.give(byteCount) }
-
-    func write(_ bytes: UnsafeRawBufferPointer) throws(ServiceFault) {
-        guard budget.take(bytes.count) else { throw ServiceFault(.serviceUnavailable, "full", "too many bytes wait; come again", retryAfter: 1) }
-        byteCount += bytes.count
-        do throws(ImageError) { try file.write(bytes.bytes) } catch { throw ServiceFault(error) }
-    }
-
-    /// Another one is the picture after all.
-    func reset() throws(ServiceFault) {
-        do throws(ImageError) { try file.reset() } catch { throw ServiceFault(error) }
-        budget.give(byteCount)
-        byteCount = 0
-    }
-
-    /// For reading, at a place of its own.
-    func open() throws(ImageError) -> Descriptor { try file.descriptor() }
-}
 
 /// Reads the picture out of a request's body.
 struct BodyReader {
@@ -69,7 +19,7 @@ struct BodyReader {
     }
 
     /// Raw, or of multipart/form-data the part called file, or without one the first.
-    func picture(_ request: Request, _ connection: Connection?) async throws -> PostedPicture {
+    func picture(_ request: Request, _ connection: Connection?) async throws -> HeldPicture {
         try check(request.head)
         let boundary: [UInt8]?
         do throws(MultipartParser.Fault) {
@@ -77,8 +27,8 @@ struct BodyReader {
         } catch {
             throw ServiceFault.request(error.detail)
         }
-        let picture: PostedPicture
-        do throws(ImageError) { picture = try PostedPicture(budget) } catch { throw ServiceFault(error) }
+        let picture: HeldPicture
+        do throws(ImageError) { picture = try HeldPicture(budget) } catch { throw ServiceFault(error) }
         if request.headers[.expect] != nil { connection?.wantBody() }
         var form = boundary.map { FormPicture($0, picture) }
         var count = 0
@@ -87,7 +37,7 @@ struct BodyReader {
                 count += bytes.readableBytes
                 guard count <= mostBytes else { throw ServiceFault.tooLarge(mostBytes) }
                 try bytes.withUnsafeReadableBytes { bytes in
-                    if form == nil { try picture.write(bytes) } else { try form!.push(bytes) }
+                    if form == nil { try picture.take(bytes) } else { try form!.push(bytes) }
                 }
             }
         } catch let fault as ServiceFault {
@@ -110,12 +60,12 @@ struct BodyReader {
 /// The picture of a form, as its parts come.
 private struct FormPicture {
     private var parser: MultipartParser
-    private let picture: PostedPicture
+    private let picture: HeldPicture
     private enum Taken { case nothing, first, named }
     private var taken = Taken.nothing
     private var isTaking = false
 
-    init(_ boundary: [UInt8], _ picture: PostedPicture) { (parser, self.picture) = (MultipartParser(boundary: boundary), picture) }
+    init(_ boundary: [UInt8], _ picture: HeldPicture) { (parser, self.picture) = (MultipartParser(boundary: boundary), picture) }
 
     mutating func push(_ bytes: UnsafeRawBufferPointer) throws(ServiceFault) {
         var (taken, isTaking) = (taken, isTaking)
@@ -125,9 +75,9 @@ private struct FormPicture {
                 case .part(let name, _):
                     let isNamed = name.map { $0.elementsEqual("file".utf8) } ?? false
                     isTaking = taken == .nothing || (isNamed && taken == .first)
-                    if isTaking && taken == .first { try picture.reset() }
+                    if isTaking && taken == .first { try picture.empty() }
                     if isTaking { taken = isNamed ? .named : .first }
-                case .content(let bytes): if isTaking { try picture.write(bytes) }
+                case .content(let bytes): if isTaking { try picture.take(bytes) }
                 case .partEnd: isTaking = false
                 }
             }

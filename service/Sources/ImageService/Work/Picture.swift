@@ -2,6 +2,7 @@ import ImageCodecs
 import ImageCore
 import ImageJobs
 import NIOCore
+import Storage
 
 /// A picture made for an answer.
 struct Picture: Sendable {
@@ -14,6 +15,22 @@ struct Picture: Sendable {
     /// Nanoseconds that it waited for a slot, and that its input took to come from storage.
     var queueNanoseconds: UInt64 = 0
     var readNanoseconds: UInt64 = 0
+
+    /// The entity tag that its bytes have.
+    static func tag(of bytes: ByteBuffer) -> String {
+        "\"\(bytes.withUnsafeReadableBytes { Digest.hex(Digest.sha256($0.bytes)).prefix(32) })\""
+    }
+
+    /// What it counts in a cache: its bytes, and what stands around them.
+    var cost: Int { bytes.readableBytes + 512 }
+
+    /// As who has not waited for its making gets it.
+    var withoutTimes: Picture {
+        var picture = self
+        (picture.report.durations.decode, picture.report.durations.resize, picture.report.durations.encode) = (0, 0, 0)
+        (picture.queueNanoseconds, picture.readNanoseconds) = (0, 0)
+        return picture
+    }
 }
 
 /// Bytes that become the body of an answer as they are.
