@@ -53,6 +53,7 @@ extension FilterCommand {
         switch given.question {
         case .help: return try answer(declaration.help)
         case .version: return try answer(Version.text + "\n")
+        case .completions: return try answer(declaration.completions(for: try given.choice("completions", Shell.self)!))
         case nil: break
         }
         let command = try Self(given)
