@@ -6,6 +6,7 @@ usage: completions.py [--bin DIR] [--service]     --service: of imgserve, in pla
 What an option's value is, the noun that --help has for it says: FILE, PATH and PLACE are names of files, LIST is words with commas between, and
 behind all others but choices nothing is offered. In bash the function is called for each option, with words as bash parts them, and a TAB is
 pressed where readline has its share. In zsh it is always a TAB, in fish `complete -C`.
+Needs the packages zsh, fish and shellcheck.
 """
 import os
 import re
@@ -85,7 +86,7 @@ def check_bash(results, names, folder, scripts):
                 ask([f"--{option.name}", f"{listed[0]},{word}"], {f"{listed[0]},{other}" for other in listed if other.startswith(word)}, marks)
         operands = {"file": (set(), files), "picture": ({"photo.jpg", "photo.JPEG", "my photo.png", "lists"}, files + ["-o", "filenames"])}
         ask([""], *operands.get(OPERANDS.get(tool), (set(), [])))
-        ask(["--", "--max"], set(), files if tool in OPERANDS else [])
+        ask(["--", "photo.jpg", "--max"], set(), files if tool in OPERANDS else [])
         answers = bash.ask(tool, [words for words, _, _ in asked])
         results.check(len(answers) == len(asked), f"bash: {tool}: {len(answers)} answers of {len(asked)}")
         for (words, offers, marks), (offered, marked) in zip(asked, answers):
@@ -212,6 +213,21 @@ def press_in_zsh(results, zsh, ask):
         results.check(result == became, f"zsh: {line!r} becomes {result!r}, not {became!r}")
 
 
+# How a shell reads them when it starts, as imgpipe(7) has it, and what then is said of them.
+SOURCED = {
+    'eval "$({0} --completions bash)"; complete -p {0}': ["bash", "--norc", "-c", "complete -F _{0} {0}"],
+    "autoload -Uz compinit; compinit -D -u; source <({0} --completions zsh); print $_comps[{0}]": ["zsh", "-f", "-c", "_{0}"],
+    "{0} --completions fish | source; complete -C '{0} --versio'": ["fish", "--no-config", "-c", "--version\tShow the version"],
+}
+
+
+def check_sourced(results, names, *_):
+    tool = names[0]
+    for script, (*shell, told) in SOURCED.items():
+        process = subprocess.run([*shell, script.format(tool)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        results.check(process.stdout == told.format(tool) + "\n", f"{shell[0]}: {tool} sourced: {process.stdout}")
+
+
 def main():
     given = take_tools(__doc__, "--service")
     names = [name for name in tools() if (name == "imgserve") == given.service]
@@ -223,7 +239,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as scripts:
         os.environ["HOME"] = folder
         prepare(names, folder, scripts)
-        for check in (check_bash, check_zsh, check_fish):
+        for check in (check_bash, check_zsh, check_fish, check_sourced):
             check(results, names, folder, scripts)
     results.end()
 
