@@ -109,6 +109,11 @@ def press_in_bash(results, bash, folder):
         "imgencode -fwe": "imgencode -fwebp ",
         "imgencode ": "imgencode ",
         "imgencode -o up": "imgencode -o upload ",
+        "imgencode > up": "imgencode > upload ",
+        "imgencode -q 80 2>>up": "imgencode -q 80 2>>upload ",
+        "imgencode --output x > photo.t": "imgencode --output x > photo.txt ",
+        "imgresize 800 < up": "imgresize 800 < upload ",
+        "imgresize '800>' up": "imgresize '800>' up",
         "imgencode -oup": "imgencode -oupload",
         "imgencode --output=photo.t": "imgencode --output=photo.txt ",
         "imgencode --plot=lists": "imgencode --plot=lists/",
@@ -208,7 +213,7 @@ def press_in_zsh(results, zsh, ask):
         results.check(offered and all(name.startswith("-") for name in offered), f"zsh: {line}: {set(offered)}")
     for line, became in {"imgresize --gravity southw": "imgresize --gravity southwest ", "imgresize --gravity=southw": "imgresize --gravity=southwest ",
                          "imgencode -q": "imgencode -q", "imgencode -fwe": "imgencode -fwebp ", "imgencode -vf we": "imgencode -vf webp ",
-                         "imgdecode my": "imgdecode my\\ photo.png ", "imgencode --pal": "imgencode --palette=", "imgencode -o up": "imgencode -o upload "}.items():
+                         "imgdecode my": "imgdecode my\\ photo.png ", "imgencode --pal": "imgencode --palette=", "imgencode > up": "imgencode > upload ", "imgencode -o up": "imgencode -o upload "}.items():
         result = zsh.press(line)[0]
         results.check(result == became, f"zsh: {line!r} becomes {result!r}, not {became!r}")
 

@@ -7,7 +7,7 @@ extension CommandDeclaration {
         # bash completion for \(name), printed by \(name) --completions bash
         _\(name)() {
             local word=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD - 1]} begin='' kind words='' name i
-            local IFS=$' \\t\\n'
+            local IFS=$' \\t\\n' redirection='^[0-9&]*[<>]+[|&]?$'
             COMPREPLY=()
             # --name=value is three words or one, as COMP_WORDBREAKS has it.
             if [[ $word == = ]]; then
@@ -26,8 +26,11 @@ extension CommandDeclaration {
             for ((i = 1; i < COMP_CWORD; i++)); do
                 if [[ ${COMP_WORDS[i]} == -- ]]; then option=--; fi
             done
+            # bash leaves these to the function too.
+            if [[ $word =~ $redirection || ${COMP_WORDS[COMP_CWORD - 1]} =~ $redirection ]]; then option='>'; fi
             case $option in
         \(bashCases)
+            '>') kind=path ;;
             --) kind=\(operandKind) ;;
             *)
                 kind=\(operandKind)
