@@ -160,7 +160,6 @@ def check_lines(results, shell, tool, ask):
         found = re.sub("^.* -- ", "", offered.get(spelling, "")) if is_said else text
         results.check(spelling in offered and found == text, f"{shell}: {tool} {spelling}: {found!r}, not {text!r}")
     results.check(set(offered) == set(every), f"{shell}: {tool}: {set(offered) ^ set(every)}")
-    files = {name for name in FILES}
     for option in options(tool):
         if not option.value:
             continue
@@ -170,7 +169,7 @@ def check_lines(results, shell, tool, ask):
             if option.value == "PLACE":
                 check(begin, [joined + "lists/"])
             elif option.value in ("FILE", "PATH"):
-                check(begin, [joined + name for name in files])
+                check(begin, [joined + name for name in FILES])
             else:
                 check(begin, [joined + word for word in words])
                 if option.value == "LIST":

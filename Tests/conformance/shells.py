@@ -7,7 +7,6 @@ import shlex
 import struct
 import subprocess
 import termios
-import time
 from fcntl import ioctl
 
 
@@ -22,18 +21,17 @@ class Terminal:
             os.execvp(command[0], command)
         self.process = process
         ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 2000, 1000, 0, 0))
-        for line in [*setup, "echo rea''dy"]:
+        for line in [*setup, 'echo rea""dy']:
             os.write(self.terminal, line.encode() + b"\n")
         self.read_to(rb"ready\r")
 
-    def read_to(self, pattern, seconds=30):
+    def read_to(self, pattern, seconds=60):
         """What it puts out, up to this."""
-        text, end = b"", time.monotonic() + seconds
+        text = b""
         while not re.search(pattern, text):
-            if time.monotonic() > end or not select.select([self.terminal], [], [], 1)[0] and time.monotonic() > end:
+            if not select.select([self.terminal], [], [], seconds)[0]:
                 raise TimeoutError(f"no {pattern} in {text[-2000:]}")
-            if select.select([self.terminal], [], [], 1)[0]:
-                text += os.read(self.terminal, 1 << 16)
+            text += os.read(self.terminal, 1 << 16)
         return text
 
     def type(self, keys):
@@ -84,7 +82,7 @@ class Bash:
                 "say() { printf '\\001%s\\002\\n' \"$READLINE_LINE\"; READLINE_LINE=; READLINE_POINT=0; }; bind -x '\"\\C-x\\C-p\": say'",
                 f"for script in {shlex.quote(self.scripts)}/bash/*; do source $script; done"])
         if setup:
-            self.terminal.type(setup + "; echo do''ne\n")
+            self.terminal.type(setup + "; echo do\"\"ne\n")
             self.terminal.read_to(rb"done\r")
         self.terminal.type(line + "\t\x18\x10")
         return re.search(rb"\x01(.*)\x02", self.terminal.read_to(rb"\x02"), re.S)[1].decode()
