@@ -98,15 +98,28 @@ flamegraph:
 	$(SWIFT) build $(FLAME_BUILD) --product imgbatch
 	scripts/flamegraph flamegraph.svg
 
-install: bin
+# What completes the tools' command lines, as they say it themselves.
+completions: bin
+	rm -rf .completions
+	mkdir -p .completions/bash .completions/zsh .completions/fish
+	for tool in bin/img*; do \
+	    name=$${tool##*/} && $$tool --completions bash > .completions/bash/$$name && $$tool --completions zsh > .completions/zsh/_$$name && \
+	    $$tool --completions fish > .completions/fish/$$name.fish || exit 1; \
+	done
+
+install: bin completions
 	mkdir -p $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(TOOLS:%=bin/%) $(wildcard bin/imgserve) $(DESTDIR)$(PREFIX)/bin/
 	for page in $(PAGES); do \
 	    section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
 	    mkdir -p "$$section" && install -m 644 "$$page" "$$section/" || exit 1; \
 	done
+	cd $(DESTDIR)$(PREFIX) && mkdir -p share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d
+	install -m 644 .completions/bash/* $(DESTDIR)$(PREFIX)/share/bash-completion/completions/
+	install -m 644 .completions/zsh/* $(DESTDIR)$(PREFIX)/share/zsh/site-functions/
+	install -m 644 .completions/fish/* $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/
 
 clean:
-	rm -rf service/.build .build .build-static .build-zlib .build-flame bin flamegraph.svg
+	rm -rf service/.build .build .build-static .build-zlib .build-flame bin .completions flamegraph.svg
 
-.PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install clean
+.PHONY: all bin completions service-bin serve demo check check-all fuzz bench flamegraph install clean

@@ -56,6 +56,7 @@ extension FilterCommand {
         switch given.question {
         case .help: return try answer(declaration.help)
         case .version: return try answer((["\(declaration.name) \(Version.text)"] + libraries).joined(separator: "\n") + "\n")
+        case .completions: return try answer(declaration.completions(for: try given.choice("completions", Shell.self)!))
         case nil: break
         }
         let command = try Self(given)

@@ -26,8 +26,8 @@ public final class Recipe: Sendable {
         + DecodeArguments.common
         + [
             .flag("strip", "Remove metadata, as imgstrip does."),
-            .value("keep", "list", "The same, but for these: see imgstrip."),
-            .value("drop", "list", "The same, and these too."),
+            .list("keep", "list", of: { MetadataGroup.words }, "The same, but for these: see imgstrip."),
+            .list("drop", "list", of: { MetadataGroup.words }, "The same, and these too."),
         ]
         + EncodeArguments.declarations.filter { $0.name != "background" }
 

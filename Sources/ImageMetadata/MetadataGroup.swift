@@ -8,7 +8,8 @@ public enum MetadataGroup: UInt8, CaseIterable, Sendable {
     case gps, thumbnail, makernote, copyright, orientation, resolution, time
     case all
 
-    private static let words = [
+    /// Of all cases, in their order.
+    public static let words = [
         "exif", "xmp", "iptc", "icc", "comment", "c2pa", "mpf", "gps", "thumbnail", "makernote", "copyright", "orientation", "resolution", "time", "all",
     ]
 

@@ -6,10 +6,10 @@ import ImageCore
 @main
 struct ImgDecode: FilterCommand {
     static let declaration = CommandDeclaration(
-        "imgdecode", operands: "[FILE]...", count: 0...Int.max, summary: "Decode JPEG, PNG, WebP and PNM files into a pixel stream.",
+        "imgdecode", operands: "[FILE]...", files: .picture, count: 0...Int.max, summary: "Decode JPEG, PNG, WebP and PNM files into a pixel stream.",
         discussion: "With no FILE, or when FILE is -, read standard input. The format is told by content, not by name.",
         options: DecodeArguments.declarations + [
-            .value("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
+            .file("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
             .flag("verbose", short: "v", "Say what is odd about a file, though its pixels are whole."),
         ])
     static let writesStream = true

@@ -10,10 +10,10 @@ struct ImgEncode: FilterCommand {
         "imgencode", summary: "Encode the pictures of a pixel stream as JPEG, PNG, WebP or PAM.",
         discussion: "Nothing is written before a picture is known to be complete.",
         options: EncodeArguments.declarations + [
-            .value("tune-table", "file", "With a floor or --max-bytes: write bytes and scores of every fifth quality, as comma-separated values."),
-            .value("plot", "file", "The same as a drawing, SVG."),
+            .file("tune-table", "file", "With a floor or --max-bytes: write bytes and scores of every fifth quality, as comma-separated values."),
+            .file("plot", "file", "The same as a drawing, SVG."),
             .flag("if-smaller", "Write the file that the picture comes from, where that is smaller and nothing but the encoding changed. imgdecode --carry-file sends it."),
-            .value("output", short: "o", "path", "The output, a template for several: %n stem, %e extension, %f both, %d directory, %i number, %w %h size. Without it, or as -, standard output."),
+            .file("output", short: "o", "path", "The output, a template for several: %n stem, %e extension, %f both, %d directory, %i number, %w %h size. Without it, or as -, standard output."),
             .flag("no-clobber", "Fail where the output exists already."),
             .flag("verbose", short: "v", "Say what was done to a picture besides encoding it."),
         ])

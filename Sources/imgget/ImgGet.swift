@@ -6,7 +6,7 @@ import Storage
 @main
 struct ImgGet: FilterCommand {
     static let declaration = CommandDeclaration(
-        "imgget", operands: "URL", count: 1...1, summary: "Write a file of a store or a server to standard output.",
+        "imgget", operands: "URL", files: .any, count: 1...1, summary: "Write a file of a store or a server to standard output.",
         discussion: """
             URL is s3://bucket/key, http:// or https://, file:// or a path. The settings of S3 are those of the environment: AWS_ACCESS_KEY_ID, \
             AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL. What breaks off is continued where that was; where it \

@@ -6,7 +6,7 @@ import ImageMetadata
 @main
 struct ImgInfo: FilterCommand {
     static let declaration = CommandDeclaration(
-        "imginfo", operands: "[FILE]...", count: 0...Int.max, summary: "Say what JPEG, PNG, WebP and PNM files are, or the pictures of a pixel stream.",
+        "imginfo", operands: "[FILE]...", files: .picture, count: 0...Int.max, summary: "Say what JPEG, PNG, WebP and PNM files are, or the pictures of a pixel stream.",
         discussion: """
             Only headers and metadata are read, never pixels. With no FILE, or when FILE is -, read standard input, a file or a pixel stream. \
             The format is told by content, not by name.
@@ -14,7 +14,7 @@ struct ImgInfo: FilterCommand {
         options: [
             .flag("json", "Print an object a picture, each in a line of its own."),
             .flag("brief", short: "b", "Print one line a picture, without what its metadata say."),
-            .value("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
+            .file("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
             .flag("verbose", short: "v", "Say which layers of the sandbox hold."),
         ])
     static let writesStream = false

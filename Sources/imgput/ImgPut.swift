@@ -6,7 +6,7 @@ import Storage
 @main
 struct ImgPut: FilterCommand {
     static let declaration = CommandDeclaration(
-        "imgput", operands: "URL", count: 1...1, summary: "Write standard input to a file of a store, whole or not at all.",
+        "imgput", operands: "URL", files: .any, count: 1...1, summary: "Write standard input to a file of a store, whole or not at all.",
         discussion: """
             URL is s3://bucket/key, file:// or a path. The settings of S3 are those of the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, \
             AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL. Where nothing comes nothing is written: the filter before has failed.

@@ -5,18 +5,18 @@ import ImageCore
 @main
 struct ImgQuality: FilterCommand {
     static let declaration = CommandDeclaration(
-        "imgquality", operands: "REFERENCE [TEST]", count: 1...2, summary: "Score a picture against its reference.",
+        "imgquality", operands: "REFERENCE [TEST]", files: .picture, count: 1...2, summary: "Score a picture against its reference.",
         discussion: """
             Both are JPEG, PNG, WebP or PNM files, or pixel streams of one picture; - is standard input, and the default for TEST. \
             LIST is of psnr, ssim, ssim-scaled, ms-ssim, ssimulacra2; with commas between.
             """,
         options: [
-            .value("metric", "list", default: "psnr,ssim", "What is measured."),
+            .list("metric", "list", of: { QualityMetric.allCases.map(\.rawValue) }, default: "psnr,ssim", "What is measured."),
             .flag("json", "Print an object, with the scores of each channel and what the numbers are."),
             .value("min-psnr", "db", "Status 1 where PSNR is less."),
             .value("min-ssim", "x", "Status 1 where SSIM is less."),
             .value("min-ssimulacra2", "x", "Status 1 where SSIMULACRA 2 is less."),
-            .value("map", "file", "Write where they differ, black where they do not, as a picture; its name's ending says the format, - is a pixel stream."),
+            .file("map", "file", "Write where they differ, black where they do not, as a picture; its name's ending says the format, - is a pixel stream."),
             .flag("verbose", short: "v", "Say which layers of the sandbox hold."),
         ])
     static let writesStream = false

@@ -6,23 +6,23 @@ import ImageMetadata
 @main
 struct ImgStrip: FilterCommand {
     static let declaration = CommandDeclaration(
-        "imgstrip", operands: "[FILE]...", count: 0...Int.max, summary: "Remove metadata from JPEG, PNG and WebP files, or from a pixel stream.",
+        "imgstrip", operands: "[FILE]...", files: .picture, count: 0...Int.max, summary: "Remove metadata from JPEG, PNG and WebP files, or from a pixel stream.",
         discussion: """
             Everything goes but the ICC profile, the orientation and what affects rendering; the compressed pixels stay bit for bit the same. \
             With no FILE, or when FILE is -, read standard input, a file or a pixel stream. LIST is of exif, gps, thumbnail, makernote, xmp, \
             iptc, icc, comment, copyright, orientation, resolution, c2pa, mpf, time, all; with commas between.
             """,
         options: [
-            .value("keep", "list", "What stays too."),
-            .value("drop", "list", "What goes too; the more specific word wins: --keep exif --drop gps."),
+            .list("keep", "list", of: { MetadataGroup.words }, "What stays too."),
+            .list("drop", "list", of: { MetadataGroup.words }, "What goes too; the more specific word wins: --keep exif --drop gps."),
             .choice("icc", "what", ICCChoice.self, default: .keep, "What is done about a profile: keep, drop, or srgb: convert the pixels, of a stream only."),
-            .value("output", short: "o", "path", "Write this file; for several, a template, as in 'out/%f'."),
+            .file("output", short: "o", "path", "Write this file; for several, a template, as in 'out/%f'."),
             .flag("in-place", short: "i", "Replace each FILE by its stripped self, whole or not at all."),
             .flag("no-clobber", "Replace no output that is there."),
             .flag("preserve", "Keep the times of files replaced."),
             .flag("fsync", "Wait until each file is on the disk before it gets its name."),
             .number("jobs", short: "j", in: 1...64, default: 1, "Files worked on at once."),
-            .value("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
+            .file("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
             .flag("verbose", short: "v", "Say what went, and how many bytes it took."),
         ])
 

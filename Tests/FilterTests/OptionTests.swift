@@ -30,6 +30,7 @@ import Testing
         ("imgencode --max-memory 1T", "imgencode: --max-memory 1T is no number"),
         ("imgencode --max-memory 99999999999G", "imgencode: --max-memory 99999999999G is no number"),
         ("imgencode \"$(printf '\\055\\055\\033\\377')\"", "imgencode: unknown option --\\x1b\\xff; see imgencode --help"),
+        ("imgencode --completions tcsh", "imgencode: --completions tcsh is none of bash, zsh, fish"),
         ("imgresize 8 9", "imgresize: 9 is one word too many; see imgresize --help"),
     ])
     func whatIsWrongIsNamed(_ command: String, _ message: String) throws {
@@ -53,6 +54,13 @@ import Testing
             cp photo.jpg ./-a.jpg; imgdecode photo.jpg -v -- -a.jpg | imgencode -o '%i.jpg' && cmp 1.jpg 2.jpg
             """)
         #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
+    }
+
+    /// A question is answered whatever else is asked for; what is answered, Tests/conformance/completions.py looks at.
+    @Test(arguments: ["bash", "zsh", "fish"])
+    func completionsAreAnAnswer(_ shell: String) throws {
+        let outcome = try place.sh("imgresize --fit none --completions \(shell) --wrong | grep -c completions; imgencode -v --completions=\(shell) > out; cut -c1 out | head -n 1")
+        #expect(outcome.status == 0 && outcome.errors.isEmpty && outcome.text.hasSuffix("#\n"), "\(outcome.text)\(outcome.errors)")
     }
 
     /// Every option of the help is taken by its tool: told apart from one that is not known by what is said of it.

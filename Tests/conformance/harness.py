@@ -41,11 +41,15 @@ def find_corpus():
     return None
 
 
-def take_tools(description):
-    """Puts the folder of --bin first on PATH."""
+def take_tools(description, *flags):
+    """Puts the folder of --bin first on PATH. Which of `flags` are given: their names, as of attributes."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--bin", default=os.path.join(ROOT, "bin"), help="the folder of the tools")
-    os.environ["PATH"] = os.path.abspath(parser.parse_args().bin) + os.pathsep + os.environ["PATH"]
+    for flag in flags:
+        parser.add_argument(flag, action="store_true")
+    given = parser.parse_args()
+    os.environ["PATH"] = os.path.abspath(given.bin) + os.pathsep + os.environ["PATH"]
+    return given
 
 
 def content(path):

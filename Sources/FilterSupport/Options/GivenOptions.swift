@@ -8,7 +8,7 @@ import ImageCore
 /// at run time (docs/measurements.md).
 public struct GivenOptions: Sendable {
     /// What is asked for instead of work.
-    enum Question { case help, version }
+    enum Question: String { case help, version, completions }
 
     private let declaration: CommandDeclaration
     private let options: [OptionDeclaration]
@@ -62,15 +62,14 @@ public struct GivenOptions: Sendable {
         switch declared.value {
         case .none:
             given.append((option, nil))
-            if declared.name == "help" { question = .help }
-            if declared.name == "version" { question = .version }
         case .numberOr(_, let alone, _):
             let isNext = joined == nil && rest.first.flatMap { Int($0) } != nil
             given.append((option, joined ?? (isNext ? rest.removeFirst() : String(alone))))
-        case .any, .oneOf, .number:
+        case .any, .path, .oneOf, .listOf, .number:
             guard let text = joined ?? rest.popFirst() else { throw seeHelp("--\(declared.name) needs a value") }
             given.append((option, text))
         }
+        question = Question(rawValue: declared.name)
     }
 
     /// Asked for when values have been looked at: of "-quality 45" the option is what is wrong.
@@ -174,7 +173,7 @@ extension OptionDeclaration.Value {
     fileprivate var denial: String {
         switch self {
         case .none: "no value"
-        case .any(let noun): "no \(noun)"
+        case .any(let noun), .path(let noun, _), .listOf(let noun, _): "no \(noun)"
         case .oneOf(_, let choices): "none of " + choices().joined(separator: ", ")
         case .number, .numberOr: "no number"
         }

@@ -5,17 +5,19 @@ public struct CommandDeclaration: Sendable {
     public let operands: String
     /// How many of them there may be.
     public let operandCount: ClosedRange<Int>
+    /// What files they name; nil where they name none.
+    let operandFiles: FileKind?
     /// What it does, in a line, and what else is to be known.
     public let summary: String
     public let discussion: String
     public let options: [OptionDeclaration]
 
     public init(
-        _ name: String, operands: String = "", count: ClosedRange<Int> = 0...0, summary: String, discussion: String,
+        _ name: String, operands: String = "", files: FileKind? = nil, count: ClosedRange<Int> = 0...0, summary: String, discussion: String,
         options: [OptionDeclaration]
     ) {
         (self.name, self.operands, operandCount, self.summary, self.discussion) = (name, operands, count, summary, discussion)
-        self.options = options
+        (operandFiles, self.options) = (files, options)
     }
 
     /// All that may stand on the command line: those of every filter too.
@@ -23,9 +25,13 @@ public struct CommandDeclaration: Sendable {
 
     private static let common: [OptionDeclaration] = [
         Sandbox.option,
+        .choice("completions", "shell", Shell.self, "Print completions for this shell."),
         .flag("version", "Show the version."), .flag("help", short: "h", "Show the options."),
     ]
 }
+
+/// What files a word may name. A picture is one to be read, whose name is likely to have one of the usual endings.
+public enum FileKind: Sendable { case picture, any, directory }
 
 /// One option: its names, what its value is, and its line of help.
 public struct OptionDeclaration: Sendable {
@@ -33,7 +39,10 @@ public struct OptionDeclaration: Sendable {
     enum Value: Sendable {
         case none
         case any(String)
+        case path(String, FileKind)
         case oneOf(String, @Sendable () -> [String])
+        /// Some of these, with commas between.
+        case listOf(String, @Sendable () -> [String])
         case number(String, ClosedRange<Int>)
         /// A number, or this one where the option stands alone.
         case numberOr(String, Int, ClosedRange<Int>)
@@ -53,7 +62,7 @@ public struct OptionDeclaration: Sendable {
     package var mayStandAlone: Bool {
         switch value {
         case .none, .numberOr: true
-        case .any, .oneOf, .number: false
+        case .any, .path, .oneOf, .listOf, .number: false
         }
     }
 
@@ -66,6 +75,22 @@ public struct OptionDeclaration: Sendable {
         _ name: String, short: Character? = nil, _ value: String, default text: String? = nil, _ help: String
     ) -> OptionDeclaration {
         OptionDeclaration(name: name, short: short, value: .any(value), defaultText: text, help: help)
+    }
+
+    /// `value`: what the file is called in the help.
+    public static func file(_ name: String, short: Character? = nil, _ value: String, _ help: String) -> OptionDeclaration {
+        OptionDeclaration(name: name, short: short, value: .path(value, .any), defaultText: nil, help: help)
+    }
+
+    public static func directory(_ name: String, short: Character? = nil, _ value: String, _ help: String) -> OptionDeclaration {
+        OptionDeclaration(name: name, short: short, value: .path(value, .directory), defaultText: nil, help: help)
+    }
+
+    /// Words with commas between; who reads the value says which are none of `words`.
+    public static func list(
+        _ name: String, _ value: String, of words: @escaping @Sendable () -> [String], default text: String? = nil, _ help: String
+    ) -> OptionDeclaration {
+        OptionDeclaration(name: name, short: nil, value: .listOf(value, words), defaultText: text, help: help)
     }
 
     public static func choice<T: CaseIterable & RawRepresentable<String> & Sendable>(

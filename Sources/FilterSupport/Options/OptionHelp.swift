@@ -52,11 +52,19 @@ extension OptionDeclaration {
 }
 
 extension OptionDeclaration.Value {
+    /// What it is called in the help; empty where there is none.
+    var noun: String {
+        switch self {
+        case .none: ""
+        case .any(let noun), .path(let noun, _), .oneOf(let noun, _), .listOf(let noun, _), .number(let noun, _), .numberOr(let noun, _, _): noun
+        }
+    }
+
     fileprivate var usage: String {
         switch self {
         case .none: ""
-        case .any(let name), .oneOf(let name, _), .number(let name, _): " " + name.uppercased()
-        case .numberOr(let name, _, _): " [" + name.uppercased() + "]"
+        case .numberOr: " [" + noun.uppercased() + "]"
+        default: " " + noun.uppercased()
         }
     }
 }

@@ -21,10 +21,10 @@ public struct ServiceSettings: Sendable {
             .value("read-timeout", "time", default: "3s", "A request is to have come whole in this time: 408."),
             .value("write-timeout", "time", default: "5s", "An answer is to be taken in this time."),
             .value("grace", "time", default: "10s", "How long requests may still take after SIGTERM."),
-            .value("storage", "place", "Where GET /image/KEY finds pictures: a directory, or s3://bucket/prefix."),
+            .directory("storage", "place", "Where GET /image/KEY finds pictures: a directory, or s3://bucket/prefix."),
             .number("cache-mb", in: 0...1 << 20, default: 64, "MiB of answers kept for GET /image/KEY."),
             .number("max-age", in: 0...31_536_000, default: 3600, "Seconds that others may keep them."),
-            .value("sign-key-file", "file", "Answer only URLs signed with the key in this file."),
+            .file("sign-key-file", "file", "Answer only URLs signed with the key in this file."),
             .flag("access-log", "Log each request on standard error."),
             .flag("verbose", short: "v", "Log more."),
         ])
