@@ -19,12 +19,16 @@ PAGES := $(wildcard man/*.[1-8])
 # The Swift runtime is linked in: a process starts in half the time, and runs where no Swift is. The codecs stay the
 # distribution's, for the sake of its security updates; --as-needed keeps them out of tools that do not call them. libstdc++, which
 # the Swift runtime calls, and libgcc are linked in too, and relocations are packed: a quarter less of start-up (docs/measurements.md).
+# The last two lines: the same bytes in whatever folder (objects have a hash over the paths of their sources else), and no library is looked for
+# beside a tool (RUNPATH $ORIGIN).
 LINK := .build/link
 BUILD := --configuration release --static-swift-stdlib -Xlinker --as-needed -Xlinker -s -Xswiftc -use-ld=lld \
-    -Xlinker -z -Xlinker pack-relative-relocs -Xswiftc -L$(LINK) -Xswiftc -Xclang-linker -Xswiftc -static-libgcc
+    -Xlinker -z -Xlinker pack-relative-relocs -Xswiftc -L$(LINK) -Xswiftc -Xclang-linker -Xswiftc -static-libgcc \
+    -Xswiftc -Xfrontend -Xswiftc -disable-incremental-llvm-codegen \
+    --disable-local-rpath
 
-# A package of its own, on this one and on Hummingbird: some minutes the first time.
-SERVICE := --package-path service $(BUILD)
+# A package of its own, on this one and on Hummingbird: some minutes the first time. SwiftNIO's C names its own file.
+SERVICE := --package-path service $(BUILD) -Xcc -fmacro-prefix-map=$(CURDIR)/=
 
 # Without any shared library; Debian has no static Little CMS, so only what decodes and encodes nothing. Starts in half the time.
 STATIC_TOOLS := imgresize
