@@ -6,7 +6,10 @@
 # make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds, ONLY='one process' some cases, ONLY=service imgserve beside nginx
 # make flamegraph where a batch spends its time, as flamegraph.svg (docs/profiling.md)
 # make serve      builds imgserve, and starts it; ARGS='--listen :9000'
-# make install    PREFIX=/usr/local DESTDIR=
+# make install    the tools and their pages; PREFIX=/usr/local DESTDIR=
+# make install-service  imgserve and its page
+# make uninstall  what these two have installed, with the same PREFIX and DESTDIR
+# make dist       dist/imgpipe-VERSION.tar.gz, of what is committed
 # make clean
 
 PREFIX ?= /usr/local
@@ -14,7 +17,8 @@ DESTDIR ?=
 SWIFT ?= swift
 
 TOOLS := imgdecode imgresize imgencode imgstrip imginfo imgquality imgbatch imgget imgput
-PAGES := $(wildcard man/*.[1-8])
+PAGES := $(filter-out man/imgserve.1,$(wildcard man/*.[1-8]))
+VERSION := $(shell sed -n 's/.*text = "\(.*\)"/\1/p' Sources/FilterSupport/Version.swift)
 
 # The Swift runtime is linked in: a process starts in half the time, and runs where no Swift is. The codecs stay the
 # distribution's, for the sake of its security updates; --as-needed keeps them out of tools that do not call them. libstdc++, which
@@ -102,15 +106,33 @@ flamegraph:
 	$(SWIFT) build $(FLAME_BUILD) --product imgbatch
 	scripts/flamegraph flamegraph.svg
 
+# A page and where it goes below PREFIX.
+place = share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+define put
+install -d $(DESTDIR)$(PREFIX)/bin
+install -m 755 $(1) $(DESTDIR)$(PREFIX)/bin/
+$(foreach page,$(2),install -D -m 644 $(page) $(DESTDIR)$(PREFIX)/$(call place,$(page)) &&) true
+endef
+
 install: bin
-	mkdir -p $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(TOOLS:%=bin/%) $(wildcard bin/imgserve) $(DESTDIR)$(PREFIX)/bin/
-	for page in $(PAGES); do \
-	    section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
-	    mkdir -p "$$section" && install -m 644 "$$page" "$$section/" || exit 1; \
-	done
+	$(call put,$(TOOLS:%=bin/%),$(PAGES))
+
+install-service: service-bin
+	$(call put,bin/imgserve,man/imgserve.1)
+
+# Directories stay: nobody knows whose they are.
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(TOOLS:%=bin/%) bin/imgserve $(foreach page,$(PAGES) man/imgserve.1,$(call place,$(page))))
+
+version:
+	@echo $(VERSION)
+
+# As committed, with the time of the commit: the same bytes wherever it is made.
+dist:
+	mkdir -p dist
+	git archive --prefix=imgpipe-$(VERSION)/ --output=dist/imgpipe-$(VERSION).tar.gz HEAD
 
 clean:
-	rm -rf service/.build service/.build-tests .build .build-static .build-zlib .build-flame bin flamegraph.svg
+	rm -rf service/.build service/.build-tests .build .build-static .build-zlib .build-flame bin dist flamegraph.svg
 
-.PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install clean
+.PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install install-service uninstall version dist clean
