@@ -10,6 +10,7 @@
 # make install-service  imgserve and its page
 # make uninstall  what these two have installed, with the same PREFIX and DESTDIR
 # make dist       dist/imgpipe-VERSION.tar.gz, of what is committed
+# make deb        sets up, builds, and makes Debian packages in dist/
 # make clean
 
 PREFIX ?= /usr/local
@@ -132,7 +133,16 @@ dist:
 	mkdir -p dist
 	git archive --prefix=imgpipe-$(VERSION)/ --output=dist/imgpipe-$(VERSION).tar.gz HEAD
 
+DEB = imgpipe_$(VERSION)_$(shell dpkg --print-architecture)
+# dpkg leaves its results beside the source's folder unless each step is told otherwise.
+deb:
+	scripts/install-packages build deb
+	rm -f dist/*.deb dist/*.buildinfo dist/*.changes
+	mkdir -p dist
+	DEB_DESTDIR=dist dpkg-buildpackage --build=binary --no-sign --buildinfo-option=-udist --buildinfo-file=dist/$(DEB).buildinfo \
+	    --changes-option=-udist --changes-file=dist/$(DEB).changes
+
 clean:
 	rm -rf service/.build service/.build-tests .build .build-static .build-zlib .build-flame bin dist flamegraph.svg
 
-.PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install install-service uninstall version dist clean
+.PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install install-service uninstall version dist deb clean
