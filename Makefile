@@ -11,6 +11,7 @@
 # make uninstall  what these two have installed, with the same PREFIX and DESTDIR
 # make dist       dist/imgpipe-VERSION.tar.gz, of what is committed
 # make deb        sets up, builds, and makes Debian packages in dist/
+# make check-deb  the same, and tries them in a small Debian without Swift, as root; check-reproducible builds them twice
 # make clean
 
 PREFIX ?= /usr/local
@@ -142,7 +143,13 @@ deb:
 	DEB_DESTDIR=dist dpkg-buildpackage --build=binary --no-sign --buildinfo-option=-udist --buildinfo-file=dist/$(DEB).buildinfo \
 	    --changes-option=-udist --changes-file=dist/$(DEB).changes
 
+check-deb: deb
+	scripts/check-deb
+
+check-reproducible:
+	scripts/check-reproducible
+
 clean:
 	rm -rf service/.build service/.build-tests .build .build-static .build-zlib .build-flame bin dist flamegraph.svg
 
-.PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install install-service uninstall version dist deb clean
+.PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install install-service uninstall version dist deb check-deb check-reproducible clean
