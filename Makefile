@@ -6,7 +6,12 @@
 # make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds, ONLY='one process' some cases, ONLY=service imgserve beside nginx
 # make flamegraph where a batch spends its time, as flamegraph.svg (docs/profiling.md)
 # make serve      builds imgserve, and starts it; ARGS='--listen :9000'
-# make install    PREFIX=/usr/local DESTDIR=
+# make install    the tools and their pages; PREFIX=/usr/local DESTDIR=
+# make install-service  imgserve and its page
+# make uninstall  what these two have installed, with the same PREFIX and DESTDIR
+# make dist       dist/imgpipe-VERSION.tar.gz, of what is committed
+# make deb        sets up, builds, and makes Debian packages in dist/
+# make check-deb  the same, and tries them in a small Debian without Swift, as root; check-reproducible builds them twice
 # make clean
 
 PREFIX ?= /usr/local
@@ -14,17 +19,22 @@ DESTDIR ?=
 SWIFT ?= swift
 
 TOOLS := imgdecode imgresize imgencode imgstrip imginfo imgquality imgbatch imgget imgput
-PAGES := $(wildcard man/*.[1-8])
+PAGES := $(filter-out man/imgserve.1,$(wildcard man/*.[1-8]))
+VERSION := $(shell sed -n 's/.*text = "\(.*\)"/\1/p' Sources/FilterSupport/Version.swift)
 
 # The Swift runtime is linked in: a process starts in half the time, and runs where no Swift is. The codecs stay the
 # distribution's, for the sake of its security updates; --as-needed keeps them out of tools that do not call them. libstdc++, which
 # the Swift runtime calls, and libgcc are linked in too, and relocations are packed: a quarter less of start-up (docs/measurements.md).
+# The last two lines: the same bytes in whatever folder (objects have a hash over the paths of their sources else), and no library is looked for
+# beside a tool (RUNPATH $ORIGIN).
 LINK := .build/link
 BUILD := --configuration release --static-swift-stdlib -Xlinker --as-needed -Xlinker -s -Xswiftc -use-ld=lld \
-    -Xlinker -z -Xlinker pack-relative-relocs -Xswiftc -L$(LINK) -Xswiftc -Xclang-linker -Xswiftc -static-libgcc
+    -Xlinker -z -Xlinker pack-relative-relocs -Xswiftc -L$(LINK) -Xswiftc -Xclang-linker -Xswiftc -static-libgcc \
+    -Xswiftc -Xfrontend -Xswiftc -disable-incremental-llvm-codegen \
+    --disable-local-rpath
 
-# A package of its own, on this one and on Hummingbird: some minutes the first time.
-SERVICE := --package-path service $(BUILD)
+# A package of its own, on this one and on Hummingbird: some minutes the first time. SwiftNIO's C names its own file.
+SERVICE := --package-path service $(BUILD) -Xcc -fmacro-prefix-map=$(CURDIR)/=
 
 # Without any shared library; Debian has no static Little CMS, so only what decodes and encodes nothing. Starts in half the time.
 STATIC_TOOLS := imgresize
@@ -98,28 +108,51 @@ flamegraph:
 	$(SWIFT) build $(FLAME_BUILD) --product imgbatch
 	scripts/flamegraph flamegraph.svg
 
-# What completes the tools' command lines, as they say it themselves.
-completions: bin
-	rm -rf .completions
-	mkdir -p .completions/bash .completions/zsh .completions/fish
-	for tool in bin/img*; do \
-	    name=$${tool##*/} && $$tool --completions bash > .completions/bash/$$name && $$tool --completions zsh > .completions/zsh/_$$name && \
-	    $$tool --completions fish > .completions/fish/$$name.fish || exit 1; \
-	done
+# Where a page goes below PREFIX; and what completes a tool's command lines in bash, zsh and fish.
+place = share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+completers = share/bash-completion/completions/$(1) share/zsh/site-functions/_$(1) share/fish/vendor_completions.d/$(1).fish
+define put
+install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/,$(dir $(call completers,tool)))
+install -m 755 $(1:%=bin/%) $(DESTDIR)$(PREFIX)/bin/
+$(foreach page,$(2),install -D -m 644 $(page) $(DESTDIR)$(PREFIX)/$(call place,$(page)) &&) true
+cd $(DESTDIR)$(PREFIX) && for tool in $(1); do set -- $(call completers,$$tool); for shell in bash zsh fish; do \
+    $(CURDIR)/bin/$$tool --completions $$shell > "$$1" && chmod 644 "$$1" && shift || exit 1; done; done
+endef
 
-install: bin completions
-	mkdir -p $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(TOOLS:%=bin/%) $(wildcard bin/imgserve) $(DESTDIR)$(PREFIX)/bin/
-	for page in $(PAGES); do \
-	    section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
-	    mkdir -p "$$section" && install -m 644 "$$page" "$$section/" || exit 1; \
-	done
-	cd $(DESTDIR)$(PREFIX) && mkdir -p share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d
-	install -m 644 .completions/bash/* $(DESTDIR)$(PREFIX)/share/bash-completion/completions/
-	install -m 644 .completions/zsh/* $(DESTDIR)$(PREFIX)/share/zsh/site-functions/
-	install -m 644 .completions/fish/* $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/
+install: bin
+	$(call put,$(TOOLS),$(PAGES))
+
+install-service: service-bin
+	$(call put,imgserve,man/imgserve.1)
+
+# Directories stay: nobody knows whose they are.
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(foreach tool,$(TOOLS) imgserve,bin/$(tool) $(call completers,$(tool))) $(foreach page,$(PAGES) man/imgserve.1,$(call place,$(page))))
+
+version:
+	@echo $(VERSION)
+
+# As committed, with the time of the commit: the same bytes wherever it is made.
+dist:
+	mkdir -p dist
+	git archive --prefix=imgpipe-$(VERSION)/ --output=dist/imgpipe-$(VERSION).tar.gz HEAD
+
+DEB = imgpipe_$(VERSION)_$(shell dpkg --print-architecture)
+# dpkg leaves its results beside the source's folder unless each step is told otherwise.
+deb:
+	scripts/install-packages build deb
+	rm -f dist/*.deb dist/*.buildinfo dist/*.changes
+	mkdir -p dist
+	DEB_DESTDIR=dist dpkg-buildpackage --build=binary --no-sign --buildinfo-option=-udist --buildinfo-file=dist/$(DEB).buildinfo \
+	    --changes-option=-udist --changes-file=dist/$(DEB).changes
+
+check-deb: deb
+	scripts/check-deb
+
+check-reproducible:
+	scripts/check-reproducible
 
 clean:
-	rm -rf service/.build .build .build-static .build-zlib .build-flame bin .completions flamegraph.svg
+	rm -rf service/.build .build .build-static .build-zlib .build-flame bin dist flamegraph.svg
 
-.PHONY: all bin completions service-bin serve demo check check-all fuzz bench flamegraph install clean
+.PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install install-service uninstall version dist deb check-deb check-reproducible clean
