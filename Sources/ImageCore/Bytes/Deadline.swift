@@ -25,7 +25,7 @@ public final class Deadline: Sendable {
     /// For a C library that looks itself: CLOCK_MONOTONIC's nanoseconds; the largest number where there is no end.
     package var nanoseconds: UInt64 { end.load(ordering: .relaxed) }
 
-    public var isSet: Bool { nanoseconds != .max }
+    var isSet: Bool { nanoseconds != .max }
 
     /// CLOCK_MONOTONIC in nanoseconds.
     public static var now: UInt64 {

@@ -24,9 +24,9 @@ public struct FilePath: Hashable, Sendable {
         bytes.lastIndex(of: Self.slash).map { Array(bytes[($0 + 1)...]) } ?? bytes
     }
 
-    public func appending(_ component: String) -> FilePath { appending(Array(component.utf8)) }
+    func appending(_ component: String) -> FilePath { appending(Array(component.utf8)) }
 
-    public func appending(_ component: [UInt8]) -> FilePath {
+    func appending(_ component: [UInt8]) -> FilePath {
         FilePath(bytes + (bytes.last == Self.slash ? [] : [Self.slash]) + component)
     }
 

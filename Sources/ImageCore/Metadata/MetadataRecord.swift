@@ -34,10 +34,10 @@ public struct FourCC: Hashable, Sendable {
     private func isLetter(_ i: Int) -> Bool { (0x61...0x7a).contains(byte(i) | 0x20) }
 
     /// Letters and underscores, and the first of them a small letter.
-    public var isMetadata: Bool { isWellFormed && byte(0) >= UInt8(ascii: "a") }
+    var isMetadata: Bool { isWellFormed && byte(0) >= UInt8(ascii: "a") }
 
     /// Letters and underscores, a letter first.
-    public var isWellFormed: Bool {
+    var isWellFormed: Bool {
         isLetter(0) && (1..<4).allSatisfy { isLetter($0) || byte($0) == UInt8(ascii: "_") }
     }
 

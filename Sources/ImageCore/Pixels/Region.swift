@@ -21,7 +21,7 @@ public struct Region: Equatable, Sendable {
     }
 
     /// What of it lies inside `width` x `height`; nil when nothing does.
-    public func clipped(toWidth width: UInt32, height: UInt32) -> Region? {
+    func clipped(toWidth width: UInt32, height: UInt32) -> Region? {
         guard x < width, y < height else { return nil }
         return Region(x: x, y: y, width: min(self.width, width - x), height: min(self.height, height - y))
     }

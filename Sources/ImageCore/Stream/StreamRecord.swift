@@ -15,8 +15,8 @@ public struct StreamFailure: Equatable, Sendable {
 }
 
 /// What every stream begins with.
-public enum StreamHeader {
-    public static let bytes: [UInt8] = Array("imgpipe1".utf8) + [UInt8](repeating: 0, count: 8)
+enum StreamHeader {
+    static let bytes: [UInt8] = Array("imgpipe1".utf8) + [UInt8](repeating: 0, count: 8)
 }
 
 extension FourCC {
