@@ -135,7 +135,8 @@ final class Orienter: RowSource {
     }
 }
 
-/// `source` with its rows upright: itself when they are.
+/// `source` with its rows upright: itself when they are. Planes that are to be turned become RGB. Where more than left and right changes
+/// places a frame is held, leased from `pool` or in a temporary file; then `nextFrame` of the result may throw `temporaryFile`. Throws `overLimit(.memory)`.
 public func upright(_ source: any RowSource, pool: BufferPool) throws(ImageError) -> any RowSource {
     let info = source.info
     if info.orientation == 1 { return source }

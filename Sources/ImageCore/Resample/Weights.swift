@@ -132,6 +132,7 @@ public final class WeightsCache {
         let kernel: Kernel
     }
 
+    /// `pool`: lends the memory of the weights.
     public init(pool: BufferPool) { self.pool = pool }
 
     /// Before each picture. Weights of one of another size go: what a picture may take of the memory does not depend on what came before.

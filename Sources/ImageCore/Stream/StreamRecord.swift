@@ -9,6 +9,7 @@ public struct StreamFailure: Equatable, Sendable {
     /// One line of UTF-8 without control characters: what the filter that failed has told the user.
     public var message: String
 
+    /// `message`: a line; control characters are the caller's to leave out.
     public init(status: UInt32, name: [UInt8], message: String) {
         (self.status, self.name, self.message) = (status, name, message)
     }
