@@ -2,6 +2,7 @@
 # make demo       sets up, builds, and runs the pipeline on a photograph
 # make check      sets up, builds, and runs the tests; SANITIZE=address or thread: the unit and pipeline tests alone, with that sanitizer
 # make check-all  the same, and the tests that take minutes
+# make docs       sets up, and builds the documentation of ImageCore and ImageCodecs (DocC), into .build-docs/site
 # make fuzz       libFuzzer over what reads strangers' bytes, SECONDS=60 for each target
 # make bench      sets up, builds, and measures the tools beside others; QUICK=1 in fewer rounds, ONLY='one process' some cases, ONLY=service imgserve beside nginx
 # make flamegraph where a batch spends its time, as flamegraph.svg (docs/profiling.md)
@@ -85,6 +86,10 @@ endif
 check-all: check
 	scripts/check-all
 
+docs:
+	scripts/install-packages build docs
+	scripts/docs
+
 fuzz:
 	scripts/install-packages build test
 	$(MAKE) bin
@@ -153,6 +158,6 @@ check-reproducible:
 	scripts/check-reproducible
 
 clean:
-	rm -rf service/.build .build .build-static .build-zlib .build-flame bin dist flamegraph.svg
+	rm -rf service/.build .build .build-docs .build-static .build-zlib .build-flame bin dist flamegraph.svg
 
-.PHONY: all bin service-bin serve demo check check-all fuzz bench flamegraph install install-service uninstall version dist deb check-deb check-reproducible clean
+.PHONY: all bin service-bin serve demo check check-all docs fuzz bench flamegraph install install-service uninstall version dist deb check-deb check-reproducible clean

@@ -2,18 +2,25 @@ import ImageCore
 
 /// What the caller wants of a decoder: it may give that at once where its library can, and gives what the file has where not.
 public struct DecodeOptions: Sendable {
+    /// What the channels of the rows are to be.
     public enum Pixels: Sendable {
         /// As the file has them: a JPEG as its YCbCr planes, where 8 bits will do.
         case native
         /// As the file has them, but a JPEG as RGB.
         case packed
-        /// One, three or four channels. Alpha that has no place is blended with white.
-        case gray, rgb, rgba
+        /// One channel. Alpha is blended with white.
+        case gray
+        /// Three channels. Alpha is blended with white.
+        case rgb
+        /// Four channels, the last one straight alpha.
+        case rgba
     }
 
+    /// The channels of the rows; of a JPEG RGB unless set.
     public var pixels = Pixels.packed
     /// nil: as the file has them.
     public var sample: SampleType?
+    /// What becomes of the orientation that the file states.
     public enum Orientation: Sendable {
         /// Said in the picture's information, for a later stage to apply.
         case keep
@@ -23,6 +30,7 @@ public struct DecodeOptions: Sendable {
         case ignore
     }
 
+    /// Whether the rows come upright.
     public var orientation = Orientation.keep
     /// Samples are made sRGB; else a profile goes along.
     public var convertsToSRGB = false
@@ -36,11 +44,13 @@ public struct DecodeOptions: Sendable {
     public var salvages = false
     /// Of such a picture, the least percent of rows that must have come, 0...100.
     public var leastRecovered = 0
+    /// What a picture is held against before memory is taken for it.
     public var limits = Limits()
 
     /// PNG: libpng reads all rows. For tests, whose oracle it is.
     package var usesLibpngAlone = false
 
+    /// Rows as the file has them, but a JPEG as RGB; not turned; within the default limits.
     public init() {}
 
     /// The size of the rows of `info`, at its full size, that a later stage will want; nil where none was said, and for a size over the limit,

@@ -18,6 +18,7 @@ public final class Decoder {
     private lazy var pnm = PNMDecoder(pool: pool, options: options)
     private lazy var webp = WebPDecoder(pool: pool, options: options)
 
+    /// `pool`: lends the buffers, and has the deadline of a picture. `options`: of all pictures that are opened.
     public init(pool: BufferPool, options: DecodeOptions) {
         (self.pool, self.options) = (pool, options)
     }

@@ -3,7 +3,14 @@ import ImageCore
 
 /// The formats that are written.
 public enum EncodedFormat: String, CaseIterable, Sendable {
-    case jpeg, png, webp, pam
+    /// JPEG, ITU-T T.81, with 8 bits a sample: grey or YCbCr.
+    case jpeg
+    /// PNG, 3rd edition: the smallest colour type and depth that hold the picture, unless told otherwise.
+    case png
+    /// WebP, RFC 9649: lossy or without loss, animated where the picture is.
+    case webp
+    /// Netpbm's PAM: 8 or 16 bits a sample, no metadata.
+    case pam
 
     /// By the ending of a file's name, in any case.
     public init?(fileExtension: String) {
@@ -44,6 +51,7 @@ extension EncodedFormat {
 
 /// What an encoder is told.
 public struct EncodeOptions: Sendable {
+    /// What is written.
     public var format = EncodedFormat.jpeg
     /// JPEG and lossy WebP: 1...100.
     public var quality = 80
@@ -73,6 +81,7 @@ public struct EncodeOptions: Sendable {
     /// What alpha is blended with where the format has none; its own alpha does not count.
     public var background = Color.white
 
+    /// A JPEG of quality 80, baseline.
     public init() {}
 
     /// Throws `usage` for what the format cannot be.
@@ -99,6 +108,7 @@ public final class Encoder {
     private let options: EncodeOptions
     private let pool: BufferPool
 
+    /// `options`: of all pictures; `EncodeOptions.check` was asked. `pool`: lends the buffers.
     public init(_ options: EncodeOptions, pool: BufferPool) {
         (self.options, self.pool) = (options, pool)
     }

@@ -1,21 +1,26 @@
 import Glibc
 
-/// What a filter says by its exit status: the numbers of sysexits.h that cli.md names, and whatever an earlier filter has said.
+/// What a filter says by its exit status: the numbers of sysexits.h that imgpipe(7) names, and whatever an earlier filter has said.
 public struct ExitStatus: RawRepresentable, Equatable, Sendable {
     public let rawValue: UInt32
 
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
+    /// All was done.
     public static let done = ExitStatus(rawValue: 0)
     /// A quality floor is not met, or a target cannot be reached.
     public static let answerIsNo = ExitStatus(rawValue: 1)
+    /// The command line asks for what cannot be.
     public static let usage = ExitStatus(rawValue: 64)
     /// The data is damaged, unsupported, over a limit or out of time.
     public static let data = ExitStatus(rawValue: 65)
+    /// An input is not there, or may not be read.
     public static let cannotOpenInput = ExitStatus(rawValue: 66)
     /// A bug of ours.
     public static let internalError = ExitStatus(rawValue: 70)
+    /// An output's name is taken, or cannot be made.
     public static let cannotCreateOutput = ExitStatus(rawValue: 73)
+    /// Bytes did not come, or did not go out.
     public static let readOrWriteFailed = ExitStatus(rawValue: 74)
 }
 
@@ -31,16 +36,21 @@ public enum ImageError: Error, Equatable, Sendable {
     case overLimit(Limit, value: UInt64, maximum: UInt64)
     /// The command line asks for what cannot be.
     case usage(String)
+    /// An input that open(2) refuses.
     case cannotOpen(errno: Int32)
     /// An input of a store or a server that is refused, is not there, or has no way to it; and why.
     case cannotReach(String, mayPass: Bool = false)
+    /// An output that open(2), or what gives it its name, refuses.
     case cannotCreate(errno: Int32)
+    /// read(2) has failed.
     case readFailed(errno: Int32)
+    /// write(2), or what comes after it (fsync, close), has failed: a full disk among others.
     case writeFailed(errno: Int32)
     /// Bytes from or to a store or a server that broke off; and how.
     case transferFailed(String)
     /// A temporary file could not be made or filled.
     case temporaryFile(errno: Int32)
+    /// The system, or a codec library, has no memory for it, though the limits allow that.
     case outOfMemory
     /// The system gives no further thread.
     case noThread(errno: Int32)
@@ -55,6 +65,7 @@ public enum ImageError: Error, Equatable, Sendable {
     /// A bug of ours.
     case internalError(String)
 
+    /// What a filter that fails so ends with.
     public var status: ExitStatus {
         switch self {
         case .truncated, .damaged, .unsupported, .overLimit, .outOfMemory, .noThread, .outOfTime: .data

@@ -5,6 +5,7 @@
 /// A class, for the sake of `any RowSource`: Swift 6.3 cannot read through an existential of a `~Copyable` type, and
 /// the format of a picture is known only at run time. Not for sharing between threads.
 public protocol RowSource: AnyObject {
+    /// Size, format and what else is known before the rows; the same until the picture ends.
     var info: ImageInfo { get }
     /// What the source has before the first row.
     var metadata: [MetadataRecord] { get }
@@ -14,7 +15,8 @@ public protocol RowSource: AnyObject {
     func nextFrame() throws(ImageError) -> Frame?
 
     /// Puts the next rows of the frame at the start of `bands`, which has room for one band at least; returns how many
-    /// rows: whole bands, at least one, fewer than fit where the source has no more at hand; 0 only after the last.
+    /// rows: whole bands, at least one, fewer than fit where the source has no more at hand; 0 only after the last. Throws what
+    /// is wrong with the picture (`truncated`, `damaged`, `overLimit`, `outOfTime`, `upstream`), or `readFailed`.
     func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int
 
     /// What became known after the rows; asked for after `nextFrame` gave nil.
@@ -34,15 +36,19 @@ extension RowSource {
 
 /// Where rows go: the stream writer, an encoder. The order is that of `RowSource`.
 public protocol RowSink: AnyObject {
+    /// A picture begins, of which `info` and `metadata` were known before its rows. Throws `unsupported` for what the sink cannot hold,
+    /// and what its writing throws, as the others do.
     func begin(_ info: ImageInfo, metadata: [MetadataRecord]) throws(ImageError)
+    /// The rows of the next frame follow.
     func beginFrame(_ frame: Frame) throws(ImageError)
-    /// `bands`: the bytes of `rows` rows, whole bands.
+    /// The next rows. `bands`: the bytes of `rows` rows, whole bands, from the top down.
     func write(_ bands: RawSpan, rows: Int) throws(ImageError)
-    /// The source proved the picture complete.
+    /// The source proved the picture complete. Without this it is none.
     func end(trailingMetadata: [MetadataRecord]) throws(ImageError)
 }
 
-/// Moves one picture, all its frames, from `source` to `sink`, a band at a time.
+/// Moves one picture, all its frames, from `source` to `sink`, some bands at a time: `ImageInfo.bandBufferBytes` are leased from `pool`. Throws what
+/// these throw, and `outOfTime` by the pool's deadline; then the sink's picture is not ended.
 public func transfer(
     from source: any RowSource, to sink: any RowSink, pool: BufferPool
 ) throws(ImageError) {

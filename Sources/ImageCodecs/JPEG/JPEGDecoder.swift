@@ -5,7 +5,7 @@ import ImageCore
 /// JPEG through libjpeg-turbo: baseline by rows; progressive and other files of several scans are held as coefficients.
 ///
 /// Pixels equal djpeg's: accurate integer DCT, fancy upsampling.
-public final class JPEGDecoder: RowSource, StatefulDecoder {
+final class JPEGDecoder: RowSource, StatefulDecoder {
     private let jpeg: OpaquePointer
     private let input = CodecInput()
     private let pool: BufferPool
@@ -23,11 +23,11 @@ public final class JPEGDecoder: RowSource, StatefulDecoder {
     private var profileIsBroken = false
     private var hasWholeXMP = true
 
-    public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
-    public private(set) var metadata: [MetadataRecord] = []
-    public var trailingMetadata: [MetadataRecord] { [] }
+    private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
+    private(set) var metadata: [MetadataRecord] = []
+    var trailingMetadata: [MetadataRecord] { [] }
 
-    public init(pool: BufferPool, options: DecodeOptions) throws(ImageError) {
+    init(pool: BufferPool, options: DecodeOptions) throws(ImageError) {
         guard let jpeg = imgpipe_jpeg_decoder_new() else { throw .outOfMemory }
         (self.jpeg, self.pool, self.options) = (jpeg, pool, options)
     }
@@ -131,7 +131,7 @@ public final class JPEGDecoder: RowSource, StatefulDecoder {
         return output
     }
 
-    public func nextFrame() throws(ImageError) -> Frame? {
+    func nextFrame() throws(ImageError) -> Frame? {
         if state.beginsFrame(rows: Int(info.height)) { return Frame() }
         try watched { () throws(ImageError) in try check(imgpipe_jpeg_finish(jpeg)) }
         input.close(unread: imgpipe_jpeg_unread(jpeg))
@@ -141,7 +141,7 @@ public final class JPEGDecoder: RowSource, StatefulDecoder {
         return nil
     }
 
-    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
         let rowsLeft = state.rowsLeft
         let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
         guard rowsLeft > 0 else { return 0 }

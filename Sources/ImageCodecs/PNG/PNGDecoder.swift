@@ -3,7 +3,7 @@ import ImageColor
 import ImageCore
 
 /// PNG through libpng: palettes, small grey and tRNS expanded, 16 bit kept; rows flow unless the file is interlaced.
-public final class PNGDecoder: RowSource, StatefulDecoder {
+final class PNGDecoder: RowSource, StatefulDecoder {
     private let png: OpaquePointer
     private let input = CodecInput()
     private let pool: BufferPool
@@ -18,9 +18,9 @@ public final class PNGDecoder: RowSource, StatefulDecoder {
     private var cut: (rows: Int, fault: ImageError)?
     private var firstCoarseRow: Int?
 
-    public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
-    public private(set) var metadata: [MetadataRecord] = []
-    public private(set) var trailingMetadata: [MetadataRecord] = []
+    private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
+    private(set) var metadata: [MetadataRecord] = []
+    private(set) var trailingMetadata: [MetadataRecord] = []
     /// What chunks before the pixels hold, and those behind them.
     private var chunks: PNGMetadata
     private var lateChunks: PNGMetadata
@@ -28,7 +28,7 @@ public final class PNGDecoder: RowSource, StatefulDecoder {
     private var hasLookedBehind = false
     private var colorRemark: String?
 
-    public init(pool: BufferPool, options: DecodeOptions) throws(ImageError) {
+    init(pool: BufferPool, options: DecodeOptions) throws(ImageError) {
         rows = try PNGRows(limits: options.limits, salvages: options.salvages, pool: pool)
         guard let png = imgpipe_png_decoder_new() else { throw .outOfMemory }
         (self.png, self.pool, self.options) = (png, pool, options)
@@ -148,7 +148,7 @@ public final class PNGDecoder: RowSource, StatefulDecoder {
         }
     }
 
-    public func nextFrame() throws(ImageError) -> Frame? {
+    func nextFrame() throws(ImageError) -> Frame? {
         if state.beginsFrame(rows: Int(info.height)) { return Frame() }
         // Of a picture that is salvaged, also of what came before its end was missed.
         defer { trailingMetadata = lateChunks.records.filter { $0.type.isRepeatable || metadata[$0.type] == nil } }
@@ -167,7 +167,7 @@ public final class PNGDecoder: RowSource, StatefulDecoder {
         return nil
     }
 
-    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
         let rowsLeft = state.rowsLeft
         var count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: rowsLeft)
         guard rowsLeft > 0 else { return 0 }

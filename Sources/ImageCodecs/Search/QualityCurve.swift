@@ -11,8 +11,10 @@ public struct QualityCurves {
     /// What is measured: where nothing has a floor, SSIM and PSNR.
     static func metrics(_ floors: [QualityMetric]) -> [QualityMetric] { floors.isEmpty ? [.ssim, .psnr] : floors }
 
+    /// No picture was added.
     public var isEmpty: Bool { pictures.isEmpty }
 
+    /// Adds a picture. `name`: of its file. `points`: by quality, as `QualitySearch.encode` gives them to `curve`.
     public mutating func add(_ name: String, _ points: [TriedQuality]) { pictures.append((name, points)) }
 
     /// Comma-separated values (RFC 4180) with a head: file, quality, subsampling, bytes, and each metric; empty where a picture is too small for it.

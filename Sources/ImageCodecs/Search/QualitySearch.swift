@@ -5,10 +5,13 @@ import ImageCore
 public struct QualityTarget: Sendable {
     /// The least score of each metric.
     public var floors: [(metric: QualityMetric, least: Double)] = []
+    /// The most bytes of the file; nil: any number.
     public var mostBytes: Int?
 
+    /// Nothing yet: any file meets it.
     public init() {}
 
+    /// Any file meets it.
     public var isEmpty: Bool { floors.isEmpty && mostBytes == nil }
 
     /// Throws `usage` for what has no qualities to search.
@@ -26,10 +29,13 @@ public struct QualityTarget: Sendable {
 
 /// An encoding that was tried.
 public struct TriedQuality: Sendable {
+    /// 1...100.
     public let quality: Int
     /// Of a JPEG in colour.
     public let subsampling: Subsampling?
+    /// Against the picture before it was encoded, one for each metric asked for.
     public let scores: QualityScores
+    /// Bytes of the file.
     public let byteCount: Int
     /// Encodings that were made to find it.
     public fileprivate(set) var encodeCount = 0
@@ -37,6 +43,7 @@ public struct TriedQuality: Sendable {
     /// Five digits, and never more than it is.
     fileprivate static func roundedDown(_ score: Double) -> Double { score.isFinite ? (score * 1e5).rounded(.down) / 1e5 : score }
 
+    /// "quality 80, 4:2:0, ssim 0.95123, 20000 bytes": scores rounded down to five digits.
     public var text: String {
         let chroma = subsampling.map { ", \($0.name)" } ?? ""
         let scores = scores.scores.map { ", \($0.metric.rawValue) \(Self.roundedDown($0.value))" }.joined()
@@ -85,13 +92,16 @@ public final class QualitySearch {
 
     /// What became of a picture.
     public struct Outcome {
+        /// What became of the picture beside the file.
         public var report = EncodeReport()
         /// What was written; nil where no quality meets the target, which `failure` says.
         public fileprivate(set) var found: TriedQuality?
+        /// `notReached` where no quality meets the target; else nil.
         public fileprivate(set) var failure: ImageError?
     }
 
     /// Reads all of `picture` and writes what was found to `sink`, not yet committed; nothing where no quality meets the target.
+    /// Throws what `picture`, the pool and `sink` throw, `usage` for a picture that a decoder has scaled down, and `unsupported` for an animation as WebP.
     ///
     /// `curve`: is given every fifth quality too, with the chroma that was found, or that came nearest.
     public func encode(_ picture: any RowSource, to sink: any ByteSink, curve: (([TriedQuality]) -> Void)? = nil) throws(ImageError) -> Outcome {

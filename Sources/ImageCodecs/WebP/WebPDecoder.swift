@@ -6,7 +6,7 @@ import ImageCore
 /// WebP through libwebp: lossy, lossless, alpha; an animation's frames composed to the whole canvas by libwebpdemux.
 ///
 /// Its bytes are held whole, and the picture too: both are leased, and so counted in the memory limit.
-public final class WebPDecoder: RowSource, StatefulDecoder {
+final class WebPDecoder: RowSource, StatefulDecoder {
     private let pool: BufferPool
     private let options: DecodeOptions
     private var file: HeldBuffer?
@@ -19,11 +19,11 @@ public final class WebPDecoder: RowSource, StatefulDecoder {
     /// Rows of the frame that are decoded, from the first on.
     private var readyRows = 0
 
-    public private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
-    public private(set) var metadata: [MetadataRecord] = []
-    public var trailingMetadata: [MetadataRecord] { [] }
+    private(set) var info = ImageInfo(width: 1, height: 1, format: .gray)
+    private(set) var metadata: [MetadataRecord] = []
+    var trailingMetadata: [MetadataRecord] { [] }
 
-    public init(pool: BufferPool, options: DecodeOptions) {
+    init(pool: BufferPool, options: DecodeOptions) {
         (self.pool, self.options) = (pool, options)
     }
 
@@ -188,7 +188,7 @@ public final class WebPDecoder: RowSource, StatefulDecoder {
         }
     }
 
-    public func nextFrame() throws(ImageError) -> Frame? {
+    func nextFrame() throws(ImageError) -> Frame? {
         guard state.beginsFrame(rows: Int(info.height)) else {
             release()
             state.completed()
@@ -198,7 +198,7 @@ public final class WebPDecoder: RowSource, StatefulDecoder {
         return try watched { () throws(ImageError) in Frame(durationMilliseconds: try animation?.next() ?? 0) }
     }
 
-    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
         let rowsLeft = state.rowsLeft
         guard rowsLeft > 0 else { return 0 }
         let done = Int(info.height) - rowsLeft

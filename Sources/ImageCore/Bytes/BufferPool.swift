@@ -7,6 +7,7 @@ import Synchronization
 /// All buffers together, leased and waiting, never exceed `limitBytes`: what does not fit is refused, not
 /// allocated. A pool may be shared between threads.
 public final class BufferPool: Sendable {
+    /// The most bytes of all buffers together, those that wait among them.
     public let limitBytes: Int
     /// Of the picture that a run has at hand, for all that the pool is lent to.
     public let deadline: Deadline
@@ -38,10 +39,12 @@ public final class BufferPool: Sendable {
     /// As much waits for the next lease at most.
     private static let mostWaitingBytes = 64 << 20
 
+    /// `limitBytes`: at least 0. `deadline`: for each picture; none unless given.
     public init(limitBytes: Int, deadline: Deadline = Deadline()) {
         (self.limitBytes, self.deadline) = (limitBytes, deadline)
     }
 
+    /// With the memory and the time for a picture that `limits` allow.
     public convenience init(limits: Limits) {
         self.init(limitBytes: Int(clamping: limits.memory), deadline: Deadline(limits: limits))
     }
@@ -54,9 +57,12 @@ public final class BufferPool: Sendable {
 
     /// What was lent, and how often fresh memory had to be had for it.
     public struct Counts: Sendable, Equatable {
+        /// Calls of `lease`, also those that were refused.
         public var leases: UInt64 = 0
+        /// Those of them for which memory was allocated, as no buffer that waited would do.
         public var allocations: UInt64 = 0
 
+        /// Counts that were taken elsewhere.
         public init(leases: UInt64 = 0, allocations: UInt64 = 0) { (self.leases, self.allocations) = (leases, allocations) }
     }
 
@@ -143,6 +149,7 @@ public struct BufferLease: ~Copyable {
 
     deinit { pool.giveBack(base, capacity: capacity) }
 
+    /// All `count` bytes; undefined before they are written.
     public var bytes: RawSpan {
         @_lifetime(borrow self)
         borrowing get {
@@ -150,6 +157,7 @@ public struct BufferLease: ~Copyable {
         }
     }
 
+    /// All `count` bytes, to be written.
     public var mutableBytes: MutableRawSpan {
         @_lifetime(&self)
         mutating get {

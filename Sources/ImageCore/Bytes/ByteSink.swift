@@ -1,8 +1,13 @@
 /// Where a file's bytes go: all of them or none. What is written becomes the file at `commit`, and is gone without it.
 public protocol ByteSink: AnyObject {
+    /// Puts `bytes` behind those that came before. Throws `writeFailed`, `temporaryFile` or `transferFailed` by where they go, and
+    /// `overLimit(.memory)` where they wait in memory and are too many.
     func write(_ bytes: RawSpan) throws(ImageError)
+    /// Makes what was written the file; the sink takes no more. Throws as `write` does, and `cannotCreate` or `refusedOutput` where
+    /// its name cannot be had.
     func commit() throws(ImageError)
-    /// Drops what was written, to begin anew; before `commit`.
+    /// Drops what was written, to begin anew; before `commit`. Throws `writeFailed` or `temporaryFile`, and `internalError` where bytes are
+    /// on their way already.
     func reset() throws(ImageError)
 }
 
@@ -14,10 +19,12 @@ extension ByteSink {
 public final class DirectSink: ByteSink {
     private let descriptor: Descriptor
 
+    /// `descriptor`: open for writing.
     public init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
 
     public func write(_ bytes: RawSpan) throws(ImageError) { try descriptor.write(bytes) }
     public func commit() throws(ImageError) {}
+    /// Throws `internalError`: the bytes are on their way.
     public func reset() throws(ImageError) { throw .internalError("bytes that are on their way cannot be taken back") }
 }
 
@@ -46,8 +53,10 @@ public final class MemorySink: ByteSink {
 /// Counts the bytes that go into a sink, or where there is none, that would.
 public final class CountingSink: ByteSink {
     private let sink: (any ByteSink)?
+    /// Bytes written since the start, or the last `reset`.
     public private(set) var byteCount = 0
 
+    /// `sink`: where the bytes go on to; nil: they are counted, and dropped.
     public init(_ sink: (any ByteSink)? = nil) { self.sink = sink }
 
     public func write(_ bytes: RawSpan) throws(ImageError) {

@@ -30,6 +30,7 @@ public final class ByteSource {
     private static let bytesAfterJump = 64
 
     /// `windowBytes`: what one read takes at most; less for those who want a file's head alone. `deadline`: where it is not the pool's.
+    /// Throws `overLimit(.memory)`.
     public init(
         _ descriptor: consuming Descriptor, pool: BufferPool, windowBytes: Int = ByteSource.windowBytes, deadline: Deadline? = nil
     ) throws(ImageError) {
@@ -44,6 +45,7 @@ public final class ByteSource {
         get { unsafe _overrideLifetime(buffer.bytes.extracting(unread), borrowing: self) }
     }
 
+    /// How many bytes wait.
     public var waitingCount: Int { unread.count }
 
     /// Takes `count` of the waiting bytes.
@@ -53,7 +55,7 @@ public final class ByteSource {
         positionBytes += UInt64(count)
     }
 
-    /// Reads once more behind the waiting bytes; returns how many came, 0 at the end.
+    /// Reads once more behind the waiting bytes; returns how many came, 0 at the end. Throws `readFailed` and `outOfTime`.
     @discardableResult
     public func refill() throws(ImageError) -> Int {
         if isAtEnd { return 0 }
@@ -78,7 +80,7 @@ public final class ByteSource {
         if isRegularFile { try deadline.check() } else { try deadline.wait(toRead: descriptor.number) }
     }
 
-    /// Makes `count` bytes wait, fewer only at the end.
+    /// Makes `count` bytes wait, at most the window's size, fewer only at the end. Throws as `refill`.
     public func prefetch(_ count: Int) throws(ImageError) {
         precondition(count <= buffer.count)
         if unread.lowerBound + count > buffer.count {
@@ -232,7 +234,7 @@ public final class ByteSource {
         return source
     }
 
-    /// Reads and drops whatever is left, so that a pipe's writer is not killed for bytes behind the picture.
+    /// Reads and drops whatever is left, so that a pipe's writer is not killed for bytes behind the picture. Throws as `refill`.
     public func drain() throws(ImageError) {
         repeat { skip(unread.count) } while try refill() > 0
     }

@@ -8,8 +8,10 @@ public final class Deadline: Sendable {
     /// Of the clock that never goes back, in nanoseconds; the largest number while no picture is at hand.
     private let end = Atomic<UInt64>(.max)
 
+    /// `seconds`: for each picture, at least 0; nil: no end.
     public init(seconds: Double? = nil) { self.seconds = seconds }
 
+    /// With `Limits.timeoutSeconds`.
     public convenience init(limits: Limits) { self.init(seconds: limits.timeoutSeconds) }
 
     /// A picture begins. `latest`: nanoseconds of CLOCK_MONOTONIC, where nobody wants the picture after that.
@@ -25,7 +27,8 @@ public final class Deadline: Sendable {
     /// For a C library that looks itself: CLOCK_MONOTONIC's nanoseconds; the largest number where there is no end.
     package var nanoseconds: UInt64 { end.load(ordering: .relaxed) }
 
-    public var isSet: Bool { nanoseconds != .max }
+    /// A picture is at hand, and has an end.
+    var isSet: Bool { nanoseconds != .max }
 
     /// CLOCK_MONOTONIC in nanoseconds.
     public static var now: UInt64 {

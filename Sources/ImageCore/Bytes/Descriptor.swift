@@ -3,14 +3,18 @@ import Glibc
 
 /// An open file descriptor, closed when this value ends, if it owns it.
 public struct Descriptor: ~Copyable {
+    /// The number that the system knows it by.
     public let number: Int32
     private let owned: Bool
     /// A named pipe, whose writer is still to come: it is waited for before each read.
     package private(set) var isNamedPipe = false
 
+    /// Number 0, which stays open.
     public static var standardInput: Descriptor { Descriptor(number: 0, owned: false) }
+    /// Number 1, which stays open.
     public static var standardOutput: Descriptor { Descriptor(number: 1, owned: false) }
 
+    /// `number`: of an open descriptor. `owned`: it is closed when this value ends.
     public init(number: Int32, owned: Bool = true) {
         (self.number, self.owned) = (number, owned)
     }
@@ -27,6 +31,7 @@ public struct Descriptor: ~Copyable {
     deinit { if owned { Glibc.close(number) } }
 
     /// open(2) for reading. A directory is refused here, not at the first read; a named pipe's writer is waited for there, not here.
+    /// Throws `cannotOpen`.
     public static func open(reading path: borrowing FilePath) throws(ImageError) -> Descriptor {
         let number = path.withCString { imgpipe_open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0) }
         guard number >= 0 else { throw .cannotOpen(errno: errno) }
@@ -96,7 +101,7 @@ public struct Descriptor: ~Copyable {
         return true
     }
 
-    /// write(2) until all of `bytes` is out.
+    /// write(2) until all of `bytes` is out. Throws `writeFailed`.
     public func write(_ bytes: RawSpan) throws(ImageError) {
         try bytes.withUnsafeBytes { (buffer) throws(ImageError) in
             var done = 0
@@ -107,7 +112,7 @@ public struct Descriptor: ~Copyable {
         }
     }
 
-    /// close(2), whose error is the last chance to hear that the bytes did not arrive (NFS, quotas).
+    /// close(2), whose error is the last chance to hear that the bytes did not arrive (NFS, quotas): `writeFailed`.
     public consuming func close() throws(ImageError) {
         let result = owned ? Glibc.close(number) : 0
         let code = errno

@@ -20,9 +20,12 @@ public struct FileIdentity: Hashable, Sendable {
         self.init(status)
     }
 
+    /// Of the file that stat(2) has told this of.
     public init(_ status: stat) { (device, inode, kind) = (status.st_dev, status.st_ino, status.st_mode & S_IFMT) }
 
+    /// Whether it can be read at any offset, and has an end.
     public var isRegularFile: Bool { kind == S_IFREG }
+    /// Whether it holds names of files.
     public var isDirectory: Bool { kind == S_IFDIR }
 
     /// Whether what is read from it is gone then, and may have to be waited for.

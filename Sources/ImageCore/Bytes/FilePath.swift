@@ -2,11 +2,15 @@ import Glibc
 
 /// A file name as the system knows it: any bytes but NUL.
 public struct FilePath: Hashable, Sendable {
+    /// Without the NUL that ends it in C.
     public let bytes: [UInt8]
 
+    /// `bytes`: none is 0.
     public init(_ bytes: [UInt8]) { self.bytes = bytes }
+    /// The UTF-8 of `text`, which has no NUL.
     public init(_ text: String) { bytes = Array(text.utf8) }
 
+    /// Gives `body` the bytes with a NUL behind them; the pointer is valid during the call.
     public func withCString<R>(_ body: (UnsafePointer<CChar>) -> R) -> R {
         (bytes.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { body($0.baseAddress!) }
     }
@@ -24,9 +28,11 @@ public struct FilePath: Hashable, Sendable {
         bytes.lastIndex(of: Self.slash).map { Array(bytes[($0 + 1)...]) } ?? bytes
     }
 
-    public func appending(_ component: String) -> FilePath { appending(Array(component.utf8)) }
+    /// A name in this directory.
+    func appending(_ component: String) -> FilePath { appending(Array(component.utf8)) }
 
-    public func appending(_ component: [UInt8]) -> FilePath {
+    /// A name in this directory.
+    func appending(_ component: [UInt8]) -> FilePath {
         FilePath(bytes + (bytes.last == Self.slash ? [] : [Self.slash]) + component)
     }
 
@@ -47,7 +53,7 @@ public struct FilePath: Hashable, Sendable {
         throw .cannotCreate(errno: ELOOP)
     }
 
-    /// mkdir(2) of the directory and those above it that are missing.
+    /// mkdir(2) of the directory and those above it that are missing. Throws `cannotCreate`.
     public func makeDirectories() throws(ImageError) {
         if withCString({ mkdir($0, 0o777) }) == 0 || errno == EEXIST { return }
         guard errno == ENOENT, directory != self else { throw .cannotCreate(errno: errno) }

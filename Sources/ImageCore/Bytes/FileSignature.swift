@@ -1,17 +1,30 @@
 /// What a file is, by its first bytes: never by its name.
 public enum FileSignature: String, CaseIterable, Sendable {
+    /// ff d8 ff.
     case jpeg = "JPEG"
+    /// 89 50 4e 47 0d 0a 1a 0a.
     case png = "PNG"
+    /// `RIFF`, a length, `WEBP`.
     case webp = "WebP"
+    /// `imgpipe1`: imgpipe(5).
     case pixelStream = "pixel stream"
+    /// `P1` to `P7` and white space or a comment: PBM, PGM, PPM, PAM.
     case pnm = "PNM"
+    /// `GIF87a` or `GIF89a`.
     case gif = "GIF"
+    /// `II` or `MM`, and 42 in that order of bytes.
     case tiff = "TIFF"
+    /// An ISO base media file of the brand `avif` or `avis`.
     case avif = "AVIF"
+    /// An ISO base media file of the brand `heic`, `heix`, `hevc` or `mif1`.
     case heic = "HEIC"
+    /// ff 0a, or `JXL` in a box.
     case jpegXL = "JPEG XL"
+    /// `BM`, and four zeros after the length.
     case bmp = "BMP"
+    /// `%PDF-`.
     case pdf = "PDF"
+    /// `<svg`, at once.
     case svg = "SVG"
 
     /// How many bytes are looked at.

@@ -1,6 +1,17 @@
 /// One of the bounds that a picture is held against before anything is allocated for it.
 public enum Limit: String, CaseIterable, Sendable {
-    case pixels, totalPixels, frames, metadata, scans, memory
+    /// Pixels of a frame.
+    case pixels
+    /// Pixels of all frames of a picture together.
+    case totalPixels
+    /// Frames of a picture.
+    case frames
+    /// Bytes of a picture's metadata.
+    case metadata
+    /// Scans of a JPEG.
+    case scans
+    /// Bytes of memory, over all pictures at hand.
+    case memory
 
     /// What is counted, in the plural.
     public var noun: String {
@@ -39,13 +50,19 @@ public enum Limit: String, CaseIterable, Sendable {
     }
 }
 
-/// The bounds of one run. The defaults are those of cli.md.
+/// The bounds of one run. The defaults are those of imgpipe(7).
 public struct Limits: Equatable, Sendable {
+    /// Of a frame, width x height: 16384 x 16384 unless set.
     public var pixels: UInt64 = 268_435_456
+    /// Of all frames of a picture together: 2^30 unless set.
     public var totalPixels: UInt64 = 1_073_741_824
+    /// Of a picture: 1024 unless set.
     public var frames: UInt64 = 1024
+    /// Bytes of a picture's metadata, with `metadataRecordBytes` for each record: 64 MiB unless set.
     public var metadata: UInt64 = 64 << 20
+    /// Of a JPEG: 500 unless set.
     public var scans: UInt64 = 500
+    /// Bytes that a `BufferPool` takes: 1 GiB unless set.
     public var memory: UInt64 = 1 << 30
     /// For one picture, of the time that passes, waiting included; nil: no end.
     public var timeoutSeconds: Double?
@@ -53,8 +70,10 @@ public struct Limits: Equatable, Sendable {
     /// What a metadata record counts beside its payload: many small ones cost memory too.
     public static let metadataRecordBytes: UInt64 = 64
 
+    /// The defaults; no end of time.
     public init() {}
 
+    /// The bound of one kind.
     public subscript(limit: Limit) -> UInt64 {
         get {
             switch limit {
@@ -84,7 +103,7 @@ public struct Limits: Equatable, Sendable {
     }
 
     /// Judges a picture by its header: width x height, and that times frames (0: not known yet, taken as 1).
-    /// 32-bit sides cannot overflow the product; frames can, and then count as over the limit.
+    /// 32-bit sides cannot overflow the product; frames can, and then count as over the limit. Throws `overLimit`.
     public func check(width: UInt32, height: UInt32, frames: UInt32 = 1) throws(ImageError) {
         let pixels = UInt64(width) * UInt64(height)
         try check(.pixels, pixels)

@@ -4,8 +4,10 @@ import Glibc
 /// A file in memory that is written once, and read like any other.
 public final class MemoryFile: ByteSink {
     private let number: Int32
+    /// Bytes written since the start, or the last `reset`.
     public private(set) var byteCount = 0
 
+    /// An empty one. Throws `temporaryFile` where the system gives none.
     public init() throws(ImageError) {
         number = imgpipe_memory_file()
         guard number >= 0 else { throw .temporaryFile(errno: errno) }
@@ -29,7 +31,7 @@ public final class MemoryFile: ByteSink {
         byteCount = 0
     }
 
-    /// Its content from the start, to be read alone, which lives on when this value ends; one reader at a time.
+    /// Its content from the start, to be read alone, which lives on when this value ends; one reader at a time. Throws `temporaryFile`.
     public func descriptor() throws(ImageError) -> Descriptor {
         let copy = imgpipe_reopen_for_reading(number)
         guard copy >= 0 else { throw .temporaryFile(errno: errno) }

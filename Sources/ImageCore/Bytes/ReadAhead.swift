@@ -3,7 +3,7 @@ import Synchronization
 
 /// A pipe that is read as fast as it is written, whatever its reader waits for: what is ahead waits in memory, and past a few MiB in a
 /// scratch file. Without it two pipes that one writer fills, as `tee` does, can wait for each other for ever.
-public final class ReadAhead: @unchecked Sendable {
+package final class ReadAhead: @unchecked Sendable {
     // Unchecked, because `pump` alone, on one thread, touches what changes.
     private let input: Int32
     private var output: Int32
@@ -24,7 +24,7 @@ public final class ReadAhead: @unchecked Sendable {
     private enum Fault: UInt64 { case read = 1, temporaryFile }
 
     /// Why the output has ended before the input; known when it has ended.
-    public var failure: ImageError? {
+    package var failure: ImageError? {
         let value = fault.load(ordering: .acquiring)
         let code = Int32(truncatingIfNeeded: value)
         return switch Fault(rawValue: value >> 32) {
@@ -39,7 +39,7 @@ public final class ReadAhead: @unchecked Sendable {
     }
 
     /// `input` is to be read by `pump`, which is to be called on a thread of its own. Gives the end to read from.
-    public static func begin(_ input: consuming Descriptor) throws(ImageError) -> (readAhead: ReadAhead, output: Int32) {
+    package static func begin(_ input: consuming Descriptor) throws(ImageError) -> (readAhead: ReadAhead, output: Int32) {
         var ends: (Int32, Int32) = (-1, -1)
         let failed = withUnsafeMutableBytes(of: &ends) { pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) } != 0
         if failed { throw .readFailed(errno: errno) }
@@ -52,7 +52,7 @@ public final class ReadAhead: @unchecked Sendable {
 
     /// Moves bytes until the input ends and all are out. An input that cannot be read further ends early, which its reader sees; a reader that
     /// is gone does not stop it, so that the writer is not killed.
-    public func pump() {
+    package func pump() {
         // A reader that is gone is no reason for a signal.
         var signals = sigset_t()
         sigemptyset(&signals)

@@ -4,7 +4,7 @@ import Synchronization
 
 /// Room on the disk for what is too large for memory: one file without a name for the process, in TMPDIR or /tmp, of which each
 /// user has parts. One, so that it can be open before a sandbox closes the way to all names.
-public enum ScratchFile {
+package enum ScratchFile {
     private struct State {
         var number: Int32 = -1
         /// Why it could not be opened, where that is for good: no name can be opened any more. 0 else.
@@ -55,7 +55,7 @@ public enum ScratchFile {
 
     /// Opens it, where that can be, before nothing can be opened any more; that it could not be is said to who needs it.
     /// `wholes`: how many whole ones may be needed at a time.
-    public static func openNow(wholes: Int = 0) {
+    package static func openNow(wholes: Int = 0) {
         state.withLock { (state) in
             do throws(ImageError) {
                 try state.open()
@@ -67,7 +67,7 @@ public enum ScratchFile {
     }
 
     /// Where it can be opened later by who may make files without names, and no others, here; nil where that is not sure.
-    public static var directoryForUnnamed: FilePath? {
+    package static var directoryForUnnamed: FilePath? {
         let path = directory
         return imgpipe_has_unnamed_files(path) != 0 ? FilePath(path) : nil
     }

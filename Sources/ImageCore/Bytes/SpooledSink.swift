@@ -12,6 +12,7 @@ public final class SpooledSink: ByteSink {
     /// As much as waits in memory.
     static let memoryBytes = 2 << 20
 
+    /// `descriptor`: open for writing. `pool`: lends the window that the bytes go out through.
     public init(_ descriptor: consuming Descriptor, pool: BufferPool) {
         self.descriptor = descriptor
         self.pool = pool

@@ -1,14 +1,14 @@
 /// What is left of a picture's colours where chroma has half the width and half the height, as in a JPEG of 4:2:0, before anything is
 /// quantised: Cb and Cr against what means of 2 x 2 and triangles back make of them. That is what libjpeg does (jcsample.c,
 /// h2v2_downsample; jdsample.c, h2v2_fancy_upsample), here without rounding.
-public struct HalvedChroma {
+package struct HalvedChroma {
     /// SSIM of Cb, and of Cr; nil where the window does not fit.
-    public let similarity: [Double]?
+    package let similarity: [Double]?
     /// The mean squared error of a sample of red, green or blue, in 0...255.
-    public let squaredError: Double
+    package let squaredError: Double
 
     /// `picture`: packed RGB without alpha, of which the first frame is read.
-    public init(of picture: any RowSource, pool: BufferPool) throws(ImageError) {
+    package init(of picture: any RowSource, pool: BufferPool) throws(ImageError) {
         let info = picture.info
         let (width, height) = (Int(info.width), Int(info.height))
         precondition(info.format == PixelFormat(.rgb, sample: info.format.sample))

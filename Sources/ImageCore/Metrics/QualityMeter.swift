@@ -2,9 +2,15 @@ import Glibc
 
 /// How alike two pictures are.
 public enum QualityMetric: String, CaseIterable, Sendable {
-    case psnr, ssim
+    /// Peak signal to noise ratio in decibels; infinite for equal pictures.
+    case psnr
+    /// Structural similarity of luma, at most 1: Wang, Bovik, Sheikh and Simoncelli 2004.
+    case ssim
+    /// SSIM of pictures made smaller by means of whole pixels, so that the shorter side is about 256, as its authors advise.
     case ssimScaled = "ssim-scaled"
+    /// SSIM over five scales, at most 1: Wang, Simoncelli and Bovik 2003.
     case msSSIM = "ms-ssim"
+    /// SSIMULACRA 2.1 of Sneyers, at most 100, and below 0 for what is far off.
     case ssimulacra2
 
     /// What the number is, in a line.
@@ -30,6 +36,7 @@ public enum QualityMetric: String, CaseIterable, Sendable {
 
 /// Scores of one picture against another.
 public struct QualityScores: Equatable, Sendable {
+    /// One for each metric, in the order in which they were asked for.
     public fileprivate(set) var scores: [(metric: QualityMetric, value: Double)] = []
     /// PSNR of each channel, where PSNR was asked for.
     public fileprivate(set) var channelPSNR: [Double] = []
@@ -39,6 +46,7 @@ public struct QualityScores: Equatable, Sendable {
     /// None.
     public init() {}
 
+    /// The score by `metric`; nil where it was not asked for.
     public subscript(metric: QualityMetric) -> Double? { scores.first { $0.metric == metric }?.value }
 
     /// Of each metric the lower score.
@@ -57,6 +65,7 @@ public struct QualityScores: Equatable, Sendable {
 
 /// What SSIM is measured of besides luma.
 public enum SSIMPlanes: Sendable {
+    /// Nothing.
     case none
     /// Each channel.
     case channels

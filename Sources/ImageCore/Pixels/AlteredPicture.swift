@@ -3,6 +3,7 @@
 public final class AlteredPicture: RowSource {
     private let source: any RowSource
 
+    /// `source`: the new rows, with the metadata of the old ones.
     public init(_ source: any RowSource) {
         self.source = source
         metadata = Self.altered(source.metadata)

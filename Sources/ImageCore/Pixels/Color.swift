@@ -1,15 +1,20 @@
 /// A colour of sRGB with 8 bits a channel.
 public struct Color: Equatable, Sendable {
+    /// 0...255, as are the others.
     public var red: UInt8
+    /// 0...255.
     public var green: UInt8
+    /// 0...255.
     public var blue: UInt8
     /// 255 is opaque.
     public var alpha: UInt8
 
+    /// Opaque, unless `alpha` says otherwise.
     public init(red: UInt8, green: UInt8, blue: UInt8, alpha: UInt8 = 255) {
         (self.red, self.green, self.blue, self.alpha) = (red, green, blue, alpha)
     }
 
+    /// All 255.
     public static let white = Color(red: 255, green: 255, blue: 255)
 
     /// `white`, `black`, `transparent`, `#rgb`, `#rrggbb` or `#rrggbbaa`, in any case; nil for anything else.
@@ -28,5 +33,6 @@ public struct Color: Equatable, Sendable {
         }
     }
 
+    /// Its channels are equal, alpha aside.
     public var isGray: Bool { red == green && green == blue }
 }

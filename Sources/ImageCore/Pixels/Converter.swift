@@ -15,7 +15,7 @@ public final class Converter: RowSource {
     public var metadata: [MetadataRecord] { source.metadata }
     public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
-    /// `format`: packed, grey or RGB, alpha none or straight.
+    /// `format`: packed, grey or RGB, alpha none or straight. Throws `overLimit(.memory)`.
     public init(
         _ source: any RowSource, to format: PixelFormat,
         background: Color = .white, pool: BufferPool

@@ -1,5 +1,5 @@
 /// A part of a picture.
-public final class Cropper: RowSource {
+final class Cropper: RowSource {
     private let source: any RowSource
     /// In the rows of `source`.
     private let region: Region
@@ -9,12 +9,12 @@ public final class Cropper: RowSource {
     private var rowsRead = 0
     private var rowsDone = 0
 
-    public let info: ImageInfo
-    public var metadata: [MetadataRecord] { source.metadata }
-    public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
+    let info: ImageInfo
+    var metadata: [MetadataRecord] { source.metadata }
+    var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
     /// `source`: packed rows. `region`: inside the upright picture.
-    public init(_ source: any RowSource, _ region: Region, pool: BufferPool) throws(ImageError) {
+    init(_ source: any RowSource, _ region: Region, pool: BufferPool) throws(ImageError) {
         precondition(source.info.format.layout == .packed, "planes are converted before")
         self.source = source
         let stored = region.stored(in: source.info)
@@ -25,12 +25,12 @@ public final class Cropper: RowSource {
         buffer = try pool.lease(source.info.bandBufferBytes)
     }
 
-    public func nextFrame() throws(ImageError) -> Frame? {
+    func nextFrame() throws(ImageError) -> Frame? {
         (waiting, rowsRead, rowsDone) = (0..<0, 0, 0)
         return try source.nextFrame()
     }
 
-    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
         let most = min(bands.byteCount / info.rowBytes, Int(info.height) - rowsDone)
         var done = 0
         while done < most && (done == 0 || !waiting.isEmpty) {

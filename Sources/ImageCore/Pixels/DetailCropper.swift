@@ -1,17 +1,17 @@
 /// The part of a picture, of a given size, that has the most detail. Each frame is held, to look for it; all frames are cut where the
 /// first one is.
-public final class DetailCropper: RowSource {
+final class DetailCropper: RowSource {
     private let source: any RowSource
     private let frame: FrameStore
     private var offset: (x: Int, y: Int)?
     private var rowsDone = 0
 
-    public let info: ImageInfo
-    public var metadata: [MetadataRecord] { source.metadata }
-    public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
+    let info: ImageInfo
+    var metadata: [MetadataRecord] { source.metadata }
+    var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
     /// `source`: packed, upright rows, no smaller than `width` x `height`.
-    public init(_ source: any RowSource, width: UInt32, height: UInt32, pool: BufferPool) throws(ImageError) {
+    init(_ source: any RowSource, width: UInt32, height: UInt32, pool: BufferPool) throws(ImageError) {
         self.source = source
         var info = source.info
         frame = try FrameStore(byteCount: info.byteCount(rows: Int(info.height)), pool: pool)
@@ -19,7 +19,7 @@ public final class DetailCropper: RowSource {
         self.info = info
     }
 
-    public func nextFrame() throws(ImageError) -> Frame? {
+    func nextFrame() throws(ImageError) -> Frame? {
         rowsDone = 0
         guard let next = try source.nextFrame() else { return nil }
         try frame.fill(from: source)
@@ -62,7 +62,7 @@ public final class DetailCropper: RowSource {
         return best
     }
 
-    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
         let count = min(bands.byteCount / info.rowBytes, Int(info.height) - rowsDone)
         let (x, y) = offset ?? (0, 0)
         let pixel = info.format.rowBytes(width: 1)

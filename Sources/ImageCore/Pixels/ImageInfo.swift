@@ -1,19 +1,29 @@
 /// The compressed format that a picture was decoded from.
 public enum SourceFormat: UInt8, Sendable {
+    /// Made by a program, or from a format that has no number here.
     case unknown = 0
+    /// JPEG.
     case jpeg = 1
+    /// PNG.
     case png = 2
+    /// WebP, lossy or not.
     case webp = 3
+    /// PBM, PGM, PPM or PAM.
     case pnm = 4
 }
 
 /// Code points of ITU-T H.273 that say what the samples mean as light.
 public struct ColorCode: Equatable, Sendable {
+    /// ColourPrimaries, table 2: 1 is BT.709's, 2 not known.
     public var primaries: UInt8
+    /// TransferCharacteristics, table 3: 13 is sRGB's, 2 not known.
     public var transfer: UInt8
+    /// MatrixCoefficients, table 4: 5 for YCbCr, else 0.
     public var matrix: UInt8
+    /// VideoFullRangeFlag: 1, all codes are used.
     public var fullRange: UInt8
 
+    /// Code points as they are given; none is checked.
     public init(primaries: UInt8, transfer: UInt8, matrix: UInt8, fullRange: UInt8 = 1) {
         (self.primaries, self.transfer, self.matrix, self.fullRange) = (primaries, transfer, matrix, fullRange)
     }
@@ -23,6 +33,7 @@ public struct ColorCode: Equatable, Sendable {
         ColorCode(primaries: 2, transfer: 2, matrix: matrix(of: model))
     }
 
+    /// IEC 61966-2-1, with the matrix that goes with the model.
     public static func sRGB(_ model: ColorModel) -> ColorCode {
         ColorCode(primaries: 1, transfer: 13, matrix: matrix(of: model))
     }
@@ -32,15 +43,19 @@ public struct ColorCode: Equatable, Sendable {
 
 /// What is known of a picture before its rows: the fields of IMAG in imgpipe(5).
 public struct ImageInfo: Equatable, Sendable {
-    /// Sides of the rows as they come, before orientation, in pixels; never 0.
+    /// Columns of the rows as they come, before orientation, in pixels; never 0.
     public var width: UInt32
+    /// Rows of a frame; never 0.
     public var height: UInt32
+    /// How the bytes of the rows are laid out.
     public var format: PixelFormat
     /// 1...8 as in EXIF: what is still to be done to the rows to stand upright.
     public var orientation: UInt8 = 1
+    /// The format of the file.
     public var source: SourceFormat = .unknown
     /// Significant bits of a source sample, 1...16.
     public var depth: UInt8
+    /// What the samples mean as light, where no ICC profile says it.
     public var color: ColorCode
     /// Frames, 0 when not known yet.
     public var frames: UInt32 = 1
@@ -48,8 +63,9 @@ public struct ImageInfo: Equatable, Sendable {
     public var loop: UInt32 = 0
     /// Pixels per metre across and down, 0 when unknown.
     public var density: (x: UInt32, y: UInt32) = (0, 0)
-    /// Sides of the picture as stored, when the decoder has scaled it down; else width and height.
+    /// Columns of the picture as stored, when the decoder has scaled it down; else `width`.
     public var fullWidth: UInt32
+    /// Rows of the picture as stored; as `fullWidth`.
     public var fullHeight: UInt32
 
     /// Whether the decoder has scaled the picture down.
@@ -73,6 +89,7 @@ public struct ImageInfo: Equatable, Sendable {
         ((width - 1) / factor + 1, (height - 1) / factor + 1)
     }
 
+    /// A still, upright picture of its full size; all bits significant, colour not known, so sRGB. `width`, `height`: at least 1.
     public init(width: UInt32, height: UInt32, format: PixelFormat) {
         (self.width, self.height, self.format) = (width, height, format)
         (fullWidth, fullHeight) = (width, height)
@@ -91,6 +108,7 @@ public struct ImageInfo: Equatable, Sendable {
         orientation >= 5 ? (height, width) : (width, height)
     }
 
+    /// Bytes of one packed row, or of one luma row of planes.
     public var rowBytes: Int { format.rowBytes(width: Int(width)) }
 
     /// Bytes of `rows` rows: see `PixelFormat.byteCount`.
@@ -118,8 +136,10 @@ public struct ImageInfo: Equatable, Sendable {
 
 /// One frame of a picture; a still picture has one.
 public struct Frame: Equatable, Sendable {
+    /// How long an animation shows it; 0 in a still picture.
     public var durationMilliseconds: UInt32
 
+    /// Of a still picture, unless it has a duration.
     public init(durationMilliseconds: UInt32 = 0) {
         self.durationMilliseconds = durationMilliseconds
     }

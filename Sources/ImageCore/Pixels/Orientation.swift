@@ -11,10 +11,10 @@ public struct Orientation: Equatable, Sendable {
     }
 
     /// Rows become columns.
-    public var swapsSides: Bool { code >= 5 }
+    var swapsSides: Bool { code >= 5 }
 
     /// Rows keep their order, so that a picture can be turned row by row.
-    public var keepsRows: Bool { code <= 2 }
+    var keepsRows: Bool { code <= 2 }
 
     /// Where the upright picture's pixel (x, y) lies in the stored one of `width` x `height`.
     func stored(x: Int, y: Int, width: Int, height: Int) -> (x: Int, y: Int) {
@@ -33,7 +33,7 @@ public struct Orientation: Equatable, Sendable {
 
 /// A picture made upright. Mirroring left and right goes row by row; all else holds a frame, leased from the pool, or where that
 /// would be over its limit in a temporary file.
-public final class Orienter: RowSource {
+final class Orienter: RowSource {
     private let source: any RowSource
     private let pool: BufferPool
     private let orientation: Orientation
@@ -41,12 +41,12 @@ public final class Orienter: RowSource {
     private var frame: FrameStore?
     private var rowsDone = 0
 
-    public let info: ImageInfo
-    public var metadata: [MetadataRecord] { source.metadata }
-    public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
+    let info: ImageInfo
+    var metadata: [MetadataRecord] { source.metadata }
+    var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
     /// `source`: packed rows.
-    public init(_ source: any RowSource, pool: BufferPool) throws(ImageError) {
+    init(_ source: any RowSource, pool: BufferPool) throws(ImageError) {
         precondition(source.info.format.layout == .packed, "planes are converted before")
         (self.source, self.pool) = (source, pool)
         var info = source.info
@@ -61,7 +61,7 @@ public final class Orienter: RowSource {
         self.info = info
     }
 
-    public func nextFrame() throws(ImageError) -> Frame? {
+    func nextFrame() throws(ImageError) -> Frame? {
         rowsDone = 0
         let next = try source.nextFrame()
         if next == nil { frame = nil } else if !orientation.keepsRows { try hold() }
@@ -75,7 +75,7 @@ public final class Orienter: RowSource {
         try frame.fill(from: source)
     }
 
-    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
         guard let frame else { return try readMirrored(into: &bands) }
         let count = info.format.rows(width: Int(info.width), fitting: bands.byteCount, remaining: Int(info.height) - rowsDone)
         bands.withUnsafeMutableBytes { turn(frame.start, to: $0.baseAddress!, rows: count) }
@@ -135,7 +135,8 @@ public final class Orienter: RowSource {
     }
 }
 
-/// `source` with its rows upright: itself when they are.
+/// `source` with its rows upright: itself when they are. Planes that are to be turned become RGB. Where more than left and right changes
+/// places a frame is held, leased from `pool` or in a temporary file; then `nextFrame` of the result may throw `temporaryFile`. Throws `overLimit(.memory)`.
 public func upright(_ source: any RowSource, pool: BufferPool) throws(ImageError) -> any RowSource {
     let info = source.info
     if info.orientation == 1 { return source }

@@ -1,5 +1,5 @@
 /// A picture on a larger ground of one colour.
-public final class Padder: RowSource {
+final class Padder: RowSource {
     private let source: any RowSource
     private let offset: (x: Int, y: Int)
     /// One row of the ground.
@@ -8,13 +8,13 @@ public final class Padder: RowSource {
     private var waiting = 0..<0
     private var rowsDone = 0
 
-    public let info: ImageInfo
-    public var metadata: [MetadataRecord] { source.metadata }
-    public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
+    let info: ImageInfo
+    var metadata: [MetadataRecord] { source.metadata }
+    var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
     /// `source`: packed, upright rows, straight alpha, no larger than `width` x `height`; RGB unless the colour is grey, with alpha
     /// unless it is opaque.
-    public init(
+    init(
         _ source: any RowSource, width: UInt32, height: UInt32, gravity: Gravity, color: Color, pool: BufferPool
     ) throws(ImageError) {
         self.source = source
@@ -29,12 +29,12 @@ public final class Padder: RowSource {
         ground = (0..<Int(width)).flatMap { _ in bytes }
     }
 
-    public func nextFrame() throws(ImageError) -> Frame? {
+    func nextFrame() throws(ImageError) -> Frame? {
         (waiting, rowsDone) = (0..<0, 0)
         return try source.nextFrame()
     }
 
-    public func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
+    func read(into bands: inout MutableRawSpan) throws(ImageError) -> Int {
         let most = min(bands.byteCount / info.rowBytes, Int(info.height) - rowsDone)
         var done = 0
         while done < most {

@@ -1,39 +1,55 @@
 /// What the samples of a pixel mean. Raw values are those of IMAG in imgpipe(5), here and below.
 public enum ColorModel: UInt8, Sendable {
+    /// One channel: luma by BT.601, with the transfer of the colour.
     case gray = 1
+    /// Three: red, green, blue.
     case rgb = 2
     /// JFIF: BT.601 matrix, full range, chroma sited at the centre of its block.
     case ycbcr = 3
 
+    /// Channels without alpha: 1 or 3.
     public var colorChannels: Int { self == .gray ? 1 : 3 }
 }
 
 /// Whether the last channel is opacity, and how the others relate to it.
 public enum Alpha: UInt8, Sendable {
+    /// There is none: opaque.
     case none = 0
+    /// Colour samples are as if opaque.
     case straight = 1
     /// Colour samples hold sample x alpha.
     case premultiplied = 2
 }
 
+/// How large a sample is.
 public enum SampleType: UInt8, Sendable {
+    /// 0...255.
     case uint8 = 1
     /// Little-endian, all 16 bits significant: 0...65535.
     case uint16 = 2
 
+    /// 1 or 2.
     public var byteCount: Int { Int(rawValue) }
+    /// What white, or opaque, is: 255 or 65535.
     public var maximum: Int { self == .uint8 ? 255 : 65535 }
 }
 
 /// How many luma columns and rows share one chroma sample: the code is horizontal << 4 | vertical.
 public enum Subsampling: UInt8, Sendable {
+    /// 1 x 1: chroma for each pixel, as all packed formats have it.
     case s444 = 0x11
+    /// 2 x 1.
     case s422 = 0x21
+    /// 2 x 2.
     case s420 = 0x22
+    /// 1 x 2.
     case s440 = 0x12
+    /// 4 x 1.
     case s411 = 0x41
 
+    /// Luma columns that share a sample: 1, 2 or 4.
     public var horizontal: Int { Int(rawValue >> 4) }
+    /// Luma rows that share a sample: 1 or 2.
     public var vertical: Int { Int(rawValue & 15) }
 
     /// As people write it: "4:2:0".
@@ -48,6 +64,7 @@ public enum Subsampling: UInt8, Sendable {
     }
 }
 
+/// Whether the channels of a pixel lie together.
 public enum Layout: UInt8, Sendable {
     /// Channels interleaved, rows without padding.
     case packed = 1
@@ -55,12 +72,17 @@ public enum Layout: UInt8, Sendable {
     case planar = 2
 }
 
-/// How the bytes of a row are laid out.
+/// What the bytes of a row are: channels, their depth and their order.
 public struct PixelFormat: Equatable, Sendable {
+    /// What the channels are.
     public var model: ColorModel
+    /// Whether there is one channel more, and what it means.
     public var alpha: Alpha
+    /// Bytes of a sample, and its range.
     public var sample: SampleType
+    /// Of planes; `s444` in a packed format.
     public var subsampling: Subsampling
+    /// Pixels one after another, or planes.
     public var layout: Layout
 
     /// A packed format.
@@ -75,13 +97,17 @@ public struct PixelFormat: Equatable, Sendable {
         (self.sample, self.subsampling) = (sample, subsampling)
     }
 
+    /// Packed, 8 bits, one channel.
     public static let gray = PixelFormat(.gray)
+    /// Packed, 8 bits, three channels.
     public static let rgb = PixelFormat(.rgb)
+    /// Packed, 8 bits, four channels, alpha straight.
     public static let rgba = PixelFormat(.rgb, alpha: .straight)
 
     /// RGB with as many bits, and with alpha where this has it.
     public var packedRGB: PixelFormat { PixelFormat(.rgb, alpha: hasAlpha ? .straight : .none, sample: sample) }
 
+    /// The last channel is alpha.
     public var hasAlpha: Bool { alpha != .none }
 
     /// Channels of a pixel, alpha among them: 1...4.

@@ -1,10 +1,15 @@
 /// A rectangle of whole pixels inside a picture.
 public struct Region: Equatable, Sendable {
+    /// Columns to the left of it.
     public var x: UInt32
+    /// Rows above it.
     public var y: UInt32
+    /// Columns.
     public var width: UInt32
+    /// Rows.
     public var height: UInt32
 
+    /// In pixels; not held against a picture.
     public init(x: UInt32, y: UInt32, width: UInt32, height: UInt32) {
         (self.x, self.y, self.width, self.height) = (x, y, width, height)
     }
@@ -21,7 +26,7 @@ public struct Region: Equatable, Sendable {
     }
 
     /// What of it lies inside `width` x `height`; nil when nothing does.
-    public func clipped(toWidth width: UInt32, height: UInt32) -> Region? {
+    func clipped(toWidth width: UInt32, height: UInt32) -> Region? {
         guard x < width, y < height else { return nil }
         return Region(x: x, y: y, width: min(self.width, width - x), height: min(self.height, height - y))
     }
@@ -39,7 +44,24 @@ public struct Region: Equatable, Sendable {
 
 /// Where a smaller rectangle lies in a larger one.
 public enum Gravity: String, CaseIterable, Sendable {
-    case center, north, south, east, west, northeast, northwest, southeast, southwest
+    /// In the middle both ways; of an odd rest the larger half is right of it and below.
+    case center
+    /// At the top, in the middle of the width.
+    case north
+    /// At the bottom, in the middle of the width.
+    case south
+    /// At the right, in the middle of the height.
+    case east
+    /// At the left, in the middle of the height.
+    case west
+    /// In the top right corner.
+    case northeast
+    /// In the top left corner.
+    case northwest
+    /// In the bottom right corner.
+    case southeast
+    /// In the bottom left corner.
+    case southwest
     /// Where there is most detail.
     case smart
 

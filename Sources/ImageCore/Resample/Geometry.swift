@@ -1,4 +1,4 @@
-/// The size that a picture is to have, as ImageMagick writes it (cli.md).
+/// The size that a picture is to have, as ImageMagick writes it: imgresize(1).
 ///
 ///     800 or 800x   width     x600  height     800x600  the largest of the same aspect inside the box
 ///     50%  50%x25%  of each side     suffixes: > only shrink   < only enlarge   ! ignore the aspect   ^ fill the box
@@ -11,7 +11,9 @@ public struct Geometry: Equatable, Sendable {
         case percent(x: Double, y: Double)
     }
 
+    /// What the sides are asked to be.
     public var request: Request
+    /// A box is filled, whatever the picture's aspect.
     public var ignoresAspect = false
     /// The smallest size of the same aspect that the box fits into, not the largest inside it.
     public var coversBox = false
@@ -69,7 +71,7 @@ public struct Geometry: Equatable, Sendable {
     }
 
     /// The size that the rows of a picture are to have. The request is about the upright picture; rows that are still to be turned
-    /// on their side have it the other way round.
+    /// on their side have it the other way round. Throws `overLimit(.pixels)`.
     public func size(of info: ImageInfo, limits: Limits) throws(ImageError) -> (width: UInt32, height: UInt32) {
         guard info.orientation >= 5 else { return try size(width: info.fullWidth, height: info.fullHeight, limits: limits) }
         let upright = try size(width: info.fullHeight, height: info.fullWidth, limits: limits)

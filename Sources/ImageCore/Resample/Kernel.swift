@@ -12,8 +12,9 @@ public enum Kernel: String, CaseIterable, Sendable {
     case catmullrom
     /// Cubic, B = C = 1/3: Mitchell and Netravali 1988.
     case mitchell
-    /// Sinc windowed by the central lobe of a wider sinc: Duchon 1979. Two and three lobes.
+    /// Sinc of two lobes, windowed by the central lobe of a wider sinc: Duchon 1979.
     case lanczos2
+    /// The same of three lobes: sharper, and rings a little more.
     case lanczos3
 
     /// Half the width outside which the function is 0.

@@ -26,7 +26,7 @@ public final class PlanarResizer: RowSource {
             && UInt64(height) * UInt64(subsampling.vertical) <= UInt64(info.height)
     }
 
-    /// `source`: one that `takes` says yes to.
+    /// `source`: one that `takes` says yes to. Throws `overLimit(.memory)`, as rows and weights are leased from `pool`.
     public init(
         _ source: any RowSource, width: UInt32, height: UInt32, kernel: Kernel, cache: WeightsCache? = nil, pool: BufferPool
     ) throws(ImageError) {

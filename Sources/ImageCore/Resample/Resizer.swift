@@ -16,6 +16,7 @@ public final class Resizer: RowSource {
     public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
     /// `source`: packed. `width`, `height`: at least 1. `cache`: for the weights, where there are several pictures. `isLinear`: the work is done in linear light; not for YCbCr.
+    /// Throws `overLimit(.memory)`, as rows and weights are leased from `pool`.
     public init(
         _ source: any RowSource, width: UInt32, height: UInt32, kernel: Kernel, isLinear: Bool = false, cache: WeightsCache? = nil, pool: BufferPool
     ) throws(ImageError) {

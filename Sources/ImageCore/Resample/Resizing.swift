@@ -1,16 +1,30 @@
-/// How a picture fits a box of width and height: inside it; covering it, what sticks out cut off; filling it, the aspect ignored; or inside
-/// it, the rest background.
-public enum Fit: String, CaseIterable, Sendable { case inside, cover, fill, pad }
+/// How a picture fits a box of width and height.
+public enum Fit: String, CaseIterable, Sendable {
+    /// The largest of its aspect inside it.
+    case inside
+    /// The smallest of its aspect that covers it, what sticks out cut off.
+    case cover
+    /// The box's size, the aspect ignored.
+    case fill
+    /// Inside it, the rest background.
+    case pad
+}
 
 /// What is to become of a picture's size.
 public struct ResizeOptions: Sendable {
+    /// The size that is asked for.
     public let geometry: Geometry
+    /// How the picture takes the box of the geometry.
     public let fit: Fit
+    /// Of `cover`, which part stays; of `pad`, where the picture lies.
     public let gravity: Gravity
+    /// Of `pad`, the colour of the rest.
     public let background: Color
     /// Of the upright picture, before all else.
     public let crop: Region?
+    /// The filter of both axes.
     public let kernel: Kernel
+    /// Samples are made light for the work, by the transfer function that the colour states, else by that of sRGB.
     public let isLinear: Bool
     /// 0...10; 0 is none.
     public let sharpening: Double
@@ -33,25 +47,30 @@ public struct ResizeOptions: Sendable {
 
 /// The stages between the picture that comes in and the one that goes out. Weights stay for the next picture of the same size.
 public struct Resizing {
+    /// What becomes of each picture.
     public let options: ResizeOptions
+    /// What the size of a result is held against.
     public let limits: Limits
+    /// Lends the rows and the weights.
     public let pool: BufferPool
     private let weights: WeightsCache
     private var geometry: Geometry { options.geometry }
     private var crop: Region? { options.crop }
 
+    /// For any number of pictures, one after another.
     public init(_ options: ResizeOptions, limits: Limits, pool: BufferPool) {
         (self.options, self.limits, self.pool, weights) = (options, limits, pool, WeightsCache(pool: pool))
     }
 
-    /// Whether the decoder has scaled the picture down to less than is asked for.
+    /// Whether the decoder has scaled the picture down to less than is asked for. Throws as `Geometry.size`.
     public func missesDetail(of info: ImageInfo) throws(ImageError) -> Bool {
         guard info.isScaled, crop == nil else { return false }
         let size = try geometry.size(of: info, limits: limits)
         return size.width > info.width || size.height > info.height
     }
 
-    /// The rows of `source` as they are to be; `source` itself where nothing is to change.
+    /// The rows of `source` as they are to be; `source` itself where nothing is to change. Throws `overLimit` for a result that
+    /// is too large, and `usage` for a crop that has nothing of the picture.
     public func resized(_ source: any RowSource) throws(ImageError) -> any RowSource {
         var rows = try cropped(source)
         let info = rows.info

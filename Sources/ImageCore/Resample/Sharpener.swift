@@ -23,7 +23,8 @@ public final class Sharpener: RowSource {
     public var metadata: [MetadataRecord] { source.metadata }
     public var trailingMetadata: [MetadataRecord] { source.trailingMetadata }
 
-    /// `source`: packed, alpha straight or none. `amount`: 0 changes nothing; 0.5 is mild, 2 strong.
+    /// `source`: packed, alpha straight or none. `amount`: 0 changes nothing; 0.5 is mild, 2 strong. `isLinear`:
+    /// the work is done in linear light. Throws `overLimit(.memory)`.
     public init(_ source: any RowSource, amount: Double, isLinear: Bool = false, pool: BufferPool) throws(ImageError) {
         precondition(source.info.format.layout == .packed && source.info.format.alpha != .premultiplied)
         self.source = source

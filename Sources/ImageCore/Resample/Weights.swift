@@ -6,26 +6,26 @@ import CVectorOps
 /// weight is the edge sample's. Every output sample's weights have the sum 1.
 ///
 /// They are in leased memory: for a side of a hundred million samples they are gigabytes.
-public final class Weights {
+package final class Weights {
     /// The input samples of one output sample: `first..<first + count`, with weights from `offset` on.
-    public typealias Window = imgpipe_window
+    package typealias Window = imgpipe_window
 
     private let windowsLease: BufferLease
     private let valuesLease: BufferLease
     private var fixed: HeldBuffer?
     /// One for each output sample; `first` and `end` never decrease.
-    public let windows: UnsafeBufferPointer<Window>
+    package let windows: UnsafeBufferPointer<Window>
     /// The weights of all windows, one after another.
-    public let values: UnsafePointer<Float>
+    package let values: UnsafePointer<Float>
     let kernel: Kernel
     /// The most samples that one window has.
-    public let longest: Int
+    package let longest: Int
     /// The weight farthest from 0, without its sign: more than 1 where enlarging repeats the edge.
     let largest: Float
 
     /// `inputCount` samples become `outputCount`; both at least 1. `extent`: how many input samples the output covers, where that is no
     /// whole number, as with chroma. Costs outputCount x taps calls of the kernel. Throws `overLimit(.memory)`.
-    public init(from inputCount: Int, extent: Double? = nil, to outputCount: Int, kernel: Kernel, pool: BufferPool) throws(ImageError) {
+    package init(from inputCount: Int, extent: Double? = nil, to outputCount: Int, kernel: Kernel, pool: BufferPool) throws(ImageError) {
         precondition(inputCount > 0 && outputCount > 0)
         self.kernel = kernel
         let scale = (extent ?? Double(inputCount)) / Double(outputCount)
@@ -132,6 +132,7 @@ public final class WeightsCache {
         let kernel: Kernel
     }
 
+    /// `pool`: lends the memory of the weights.
     public init(pool: BufferPool) { self.pool = pool }
 
     /// Before each picture. Weights of one of another size go: what a picture may take of the memory does not depend on what came before.
@@ -152,5 +153,5 @@ public final class WeightsCache {
 }
 
 extension imgpipe_window {
-    public var end: Int { first + count }
+    package var end: Int { first + count }
 }

@@ -47,6 +47,7 @@ public final class StreamReader: RowSource {
     private var pictureCounts = RecordCounts()
     private var streamCounts = RecordCounts()
 
+    /// `source`: at the start of a stream, whose header is read with the first record. `limits`: what each picture is held against.
     public init(_ source: ByteSource, limits: Limits) {
         (records, self.limits) = (RecordReader(source: source), limits)
     }

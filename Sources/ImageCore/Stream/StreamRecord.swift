@@ -9,14 +9,15 @@ public struct StreamFailure: Equatable, Sendable {
     /// One line of UTF-8 without control characters: what the filter that failed has told the user.
     public var message: String
 
+    /// `message`: a line; control characters are the caller's to leave out.
     public init(status: UInt32, name: [UInt8], message: String) {
         (self.status, self.name, self.message) = (status, name, message)
     }
 }
 
 /// What every stream begins with.
-public enum StreamHeader {
-    public static let bytes: [UInt8] = Array("imgpipe1".utf8) + [UInt8](repeating: 0, count: 8)
+enum StreamHeader {
+    static let bytes: [UInt8] = Array("imgpipe1".utf8) + [UInt8](repeating: 0, count: 8)
 }
 
 extension FourCC {

@@ -54,7 +54,7 @@ public final class StreamWriter: RowSink {
         try flush()
     }
 
-    /// Says that the open picture, or else a whole one, could not be done.
+    /// Says that the open picture, or else a whole one, could not be done. Throws `writeFailed`.
     public func fail(_ failure: StreamFailure) throws(ImageError) {
         append(.failure, failure.record)
         isPictureOpen = false
@@ -62,7 +62,7 @@ public final class StreamWriter: RowSink {
         try flush()
     }
 
-    /// Ends the stream: without this its reader holds it for cut.
+    /// Ends the stream: without this its reader holds it for cut. Throws `writeFailed`.
     public func done() throws(ImageError) {
         precondition(!isPictureOpen, "the end inside a picture")
         append(.done, streamCounts.record)
