@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-from cookbook import samples
 from harness import ROOT, Results, content, psnr, take_tools
+from kitchen import samples
 
 PAGE = os.path.join(ROOT, "docs", "coming-from.md")
 # Equal pixels; the same words; the same numbers; the same sides, and that is all.
@@ -24,8 +24,8 @@ EQUAL, WORDS, NUMBERS, SIDES = math.inf, "words", "numbers", 0.0
 EXPECTED = {
     # ImageMagick keeps the quality of the input, 90, and so whole chroma.
     "convert a.jpg -resize 640x480 b.jpg": 38, "convert a.jpg -resize '3000x3000>' b.jpg": 40,
-    # Lanczos and Mitchell of 8 bits beside 16, edges another way.
-    "convert a.png -resize 150%": 48, "convert a.jpg -resize '300x300^'": 48,
+    # 8 bits beside 16, edges another way; Lanczos for Mitchell has 48.1, and what is not linear 50.2 (vips: 51.0).
+    "convert a.png -resize 150%": 49.5, "convert a.jpg -resize '300x300^'": 48,
     # 133 rows of white are 66 above and 67 below, or the other way round.
     "convert a.jpg -resize 400x400": 30,
     "convert a.jpg -crop": EQUAL, "convert phone.jpg -auto-orient": EQUAL, "convert logo.png -background": 46,
@@ -38,10 +38,10 @@ EXPECTED = {
     # Dithered, by other colours.
     "convert a.png -colors 64": 33,
     # BT.601 beside BT.709.
-    "convert a.jpg -colorspace gray": 35, "convert a.jpg -colorspace RGB": 48,
+    "convert a.jpg -colorspace gray": 35, "convert a.jpg -colorspace RGB": 50.7,
     "mogrify": 35, "identify": WORDS, "compare": NUMBERS,
     "vipsthumbnail a.jpg -s 320 -o": 39, "vipsthumbnail a.jpg -s 320x -o": 40, "vipsthumbnail a.jpg -s '3000x3000>'": EQUAL, "vipsthumbnail phone.jpg": 41,
-    "vipsthumbnail a.jpg -s 300x300 --smartcrop centre": 48, "vipsthumbnail a.jpg -s 300x300 --smartcrop attention": SIDES, "vipsthumbnail a.jpg -s 320x --linear": 48,
+    "vipsthumbnail a.jpg -s 300x300 --smartcrop centre": 48, "vipsthumbnail a.jpg -s 300x300 --smartcrop attention": SIDES, "vipsthumbnail a.jpg -s 320x --linear": 52.5,
     "vips copy a.png": EQUAL, "vips copy phone.jpg": 50,
     "jpegtopnm a.jpg | pamscale": 39, "jpegtopnm a.jpg | pamcut": EQUAL, "pngtopam a.png": EQUAL, "pngtopam -alphapam": EQUAL, "jpegtopnm phone.jpg": EQUAL,
     "djpeg a.jpg": EQUAL, "djpeg -grayscale": EQUAL, "djpeg -scale": 35, "cjpeg -quality 75": EQUAL, "cjpeg -quality 95": EQUAL, "cjpeg -quality 80": EQUAL, "jpegtran": EQUAL,

@@ -1,21 +1,11 @@
-"""What must come of the recipes of docs/cookbook.md that need a server: S3 (SeaweedFS on loopback) and imgserve. See cookbook.py."""
+"""What must come of the recipes of docs/cookbook.md that need a server: S3 (SeaweedFS on loopback) and imgserve. See kitchen.py."""
 import json
 
-from cookbookrecipes import recipe, CHECKS as _ALL
 from harness import psnr
-
-CHECKS = {}
-
-
-def server_recipe(slug):
-    def add(check):
-        recipe(slug)(check)
-        CHECKS[slug] = _ALL.pop(slug)
-        return check
-    return add
+from kitchen import recipe
 
 
-@server_recipe("from-s3-to-s3")
+@recipe("from-s3-to-s3")
 def _(k):
     import stores  # boto3 and SeaweedFS are there where check-all's packages of PyPI are
     server, port = stores.seaweedfs(k.folder, None)
@@ -42,7 +32,7 @@ def free_address(k):
     k.environment["address"] = f"127.0.0.1:{stores.free_port()}"
 
 
-@server_recipe("over-http-with-curl")
+@recipe("over-http-with-curl")
 def _(k):
     free_address(k)
     yield
@@ -52,7 +42,7 @@ def _(k):
     k.check(psnr(k.pixels("filters.webp"), k.pixels("small.webp")) == float("inf"), "the filters' picture")
 
 
-@server_recipe("signed-urls")
+@recipe("signed-urls")
 def _(k):
     free_address(k)
     yield
