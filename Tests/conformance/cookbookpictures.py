@@ -6,7 +6,7 @@ import numpy as np
 
 from harness import psnr
 from imagesize import jpeg_frame, read_head
-from kitchen import TREE, edges, is_tree, recipe, size_within
+from kitchen import edges, is_tree, recipe
 
 
 # -- Sizes
