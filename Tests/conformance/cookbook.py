@@ -29,6 +29,7 @@ class Recipe:
     def __init__(self, title, text):
         self.title = title
         self.slug = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        self.text = text
         self.blocks = re.findall(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
@@ -78,6 +79,9 @@ def main():
     slugs = [recipe.slug for recipe in page]
     results.check(len(slugs) >= 30 and len(set(slugs)) == len(slugs), f"{len(slugs)} recipes, each once")
     results.check(set(slugs) == set(CHECKS), f"recipes without a check: {set(slugs) - set(CHECKS)}; checks without a recipe: {set(CHECKS) - set(slugs)}")
+    # What is behind the three ticks is seen by nobody who reads the page.
+    for recipe in page:
+        results.check(all(f"`{name}`:\n\n```{kind} {name}\n" in recipe.text for kind, name, _ in recipe.blocks if name), f"{recipe.slug}: names of files stand above")
     links_lead_somewhere(results)
     folder = tempfile.mkdtemp(prefix="imgpipe-cookbook-")
     try:
