@@ -3,7 +3,7 @@ import ImageCore
 
 /// The formats that are written.
 public enum EncodedFormat: String, CaseIterable, Sendable {
-    case jpeg, png, webp, pam
+    case jpeg, png, webp, pam, y4m
 
     /// By the ending of a file's name, in any case.
     public init?(fileExtension: String) {
@@ -12,6 +12,7 @@ public enum EncodedFormat: String, CaseIterable, Sendable {
         case "png": self = .png
         case "webp": self = .webp
         case "pam": self = .pam
+        case "y4m": self = .y4m
         default: return nil
         }
     }
@@ -25,18 +26,25 @@ extension EncodedFormat {
         case .png: .png
         case .webp: .webp
         case .pam: .pnm
+        case .y4m: .unknown
         }
     }
+
+    /// Whether an animation has its frames in it.
+    var holdsFrames: Bool { self == .webp || self == .y4m }
+
+    /// Rows as they are, without an end mark: it goes out as it comes, and no source's own file takes its place.
+    public var isRaw: Bool { self == .pam || self == .y4m }
 
     /// What to call a record that the format has no place for; nil where it has one.
     public func nameWithoutPlace(_ record: MetadataRecord) -> String? {
         switch (self, record.type) {
         case (.jpeg, .text): record.payload.starts(with: JPEGSegments.commentKeyword) ? nil : "texts other than comments"
-        case (.webp, .iptc), (.pam, .iptc): "IPTC"
-        case (.webp, .text), (.pam, .text): "texts"
-        case (.pam, .icc): "ICC profile"
-        case (.pam, .exif): "EXIF"
-        case (.pam, .xmp): "XMP"
+        case (.webp, .iptc), (.pam, .iptc), (.y4m, .iptc): "IPTC"
+        case (.webp, .text), (.pam, .text), (.y4m, .text): "texts"
+        case (.pam, .icc), (.y4m, .icc): "ICC profile"
+        case (.pam, .exif), (.y4m, .exif): "EXIF"
+        case (.pam, .xmp), (.y4m, .xmp): "XMP"
         default: nil
         }
     }
@@ -106,7 +114,7 @@ public final class Encoder {
     /// Reads all of `picture` and writes it upright to `sink`, not yet committed. Throws `usage` for a picture that a decoder has scaled down.
     public func encode(_ picture: any RowSource, to sink: any ByteSink) throws(ImageError) -> EncodeReport {
         if picture.info.isScaled { throw .usage("the picture was decoded smaller, and no imgresize came after; leave out imgdecode's --for") }
-        let isAnimated = picture.info.frames != 1 && options.format == .webp
+        let isAnimated = picture.info.frames != 1 && options.format.holdsFrames
         let first = isAnimated ? nil : FirstFrame(picture, pool: pool)
         let rows = try prepared(first ?? picture)
         var report = EncodeReport()
@@ -121,6 +129,10 @@ public final class Encoder {
             try transfer(from: rows, to: encoder, pool: pool)
             report.leftOut = encoder.leftOut
         case .pam: try transfer(from: rows, to: PAMEncoder(sink, pool: pool), pool: pool)
+        case .y4m:
+            let encoder = Y4MEncoder(sink, pool: pool)
+            try transfer(from: rows, to: encoder, pool: pool)
+            report.leftOut = encoder.leftOut
         case .webp:
             let encoder: any RowSink = isAnimated
                 ? try WebPAnimationEncoder(sink, options, pool: pool) : WebPEncoder(sink, options, pool: pool)
@@ -158,6 +170,11 @@ public final class Encoder {
         return info.format.layout == .packed || (info.format.subsampling == options.chromaSubsampling && info.orientation == 1)
     }
 
+    /// Whether rows are planes that need not be turned.
+    private static func isPlanes(_ info: ImageInfo) -> Bool {
+        info.format.layout == .planar && info.format.sample == .uint8 && info.orientation == 1
+    }
+
     /// The rows that a format takes of such a picture.
     private static func rowFormat(of options: EncodeOptions, for info: ImageInfo) -> PixelFormat {
         let model: ColorModel = info.format.model == .gray ? .gray : .rgb
@@ -171,6 +188,7 @@ public final class Encoder {
         case .png where options.paletteColors != nil: return PixelFormat(.rgb, alpha: alpha)
         case .png: return PixelFormat(model, alpha: alpha, sample: options.sample ?? exactSample)
         case .pam: return PixelFormat(model, alpha: alpha, sample: exactSample)
+        case .y4m: return isPlanes(info) ? info.format : PixelFormat(model)
         }
     }
 }
