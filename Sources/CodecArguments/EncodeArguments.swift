@@ -22,7 +22,7 @@ public enum EncodeArguments {
         .number("compression", in: 0...9, "zlib's level for a PNG, 0 to 9."),
         .number("palette", "colors", in: 2...256, alone: 256, "PNG of at most so many colours, 2 to 256, 256 when none is said, chosen for the picture."),
         .choice("depth", "bits", Depth.self, default: .auto, "Bits of a PNG's samples; auto: the fewest that hold the picture, grey and palettes among them."),
-        .value("background", "color", default: "white", "What alpha is blended with in a JPEG: white, black, #rrggbb or #rgb."),
+        .value("background", "color", default: "white", "What alpha is blended with in a JPEG or Y4M: white, black, #rrggbb or #rgb."),
     ]
 
     enum Depth: String, CaseIterable {
@@ -108,7 +108,7 @@ extension EncodedFormat {
         }
         let ending = Console.printable(Array(file[(dot + 1)...]))
         guard let format = EncodedFormat(fileExtension: ending) else {
-            throw .usage("no format has the ending .\(ending); say -f jpeg, png, webp or pam")
+            throw .usage("no format has the ending .\(ending); say -f jpeg, png, webp, pam or y4m")
         }
         self = format
     }

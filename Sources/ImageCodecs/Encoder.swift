@@ -11,6 +11,8 @@ public enum EncodedFormat: String, CaseIterable, Sendable {
     case webp
     /// Netpbm's PAM: 8 or 16 bits a sample, no metadata.
     case pam
+    /// YUV4MPEG2, for video encoders: planes of 8 bits, full range, all frames at one rate, no metadata.
+    case y4m
 
     /// By the ending of a file's name, in any case.
     public init?(fileExtension: String) {
@@ -19,6 +21,7 @@ public enum EncodedFormat: String, CaseIterable, Sendable {
         case "png": self = .png
         case "webp": self = .webp
         case "pam": self = .pam
+        case "y4m": self = .y4m
         default: return nil
         }
     }
@@ -32,18 +35,25 @@ extension EncodedFormat {
         case .png: .png
         case .webp: .webp
         case .pam: .pnm
+        case .y4m: .unknown
         }
     }
+
+    /// Whether an animation has its frames in it.
+    var holdsFrames: Bool { self == .webp || self == .y4m }
+
+    /// Rows as they are, without an end mark: it goes out as it comes, and no source's own file takes its place.
+    public var isRaw: Bool { self == .pam || self == .y4m }
 
     /// What to call a record that the format has no place for; nil where it has one.
     public func nameWithoutPlace(_ record: MetadataRecord) -> String? {
         switch (self, record.type) {
         case (.jpeg, .text): record.payload.starts(with: JPEGSegments.commentKeyword) ? nil : "texts other than comments"
-        case (.webp, .iptc), (.pam, .iptc): "IPTC"
-        case (.webp, .text), (.pam, .text): "texts"
-        case (.pam, .icc): "ICC profile"
-        case (.pam, .exif): "EXIF"
-        case (.pam, .xmp): "XMP"
+        case (.webp, .iptc), (.pam, .iptc), (.y4m, .iptc): "IPTC"
+        case (.webp, .text), (.pam, .text), (.y4m, .text): "texts"
+        case (.pam, .icc), (.y4m, .icc): "ICC profile"
+        case (.pam, .exif), (.y4m, .exif): "EXIF"
+        case (.pam, .xmp), (.y4m, .xmp): "XMP"
         default: nil
         }
     }
@@ -116,7 +126,7 @@ public final class Encoder {
     /// Reads all of `picture` and writes it upright to `sink`, not yet committed. Throws `usage` for a picture that a decoder has scaled down.
     public func encode(_ picture: any RowSource, to sink: any ByteSink) throws(ImageError) -> EncodeReport {
         if picture.info.isScaled { throw .usage("the picture was decoded smaller, and no imgresize came after; leave out imgdecode's --for") }
-        let isAnimated = picture.info.frames != 1 && options.format == .webp
+        let isAnimated = picture.info.frames != 1 && options.format.holdsFrames
         let first = isAnimated ? nil : FirstFrame(picture, pool: pool)
         let rows = try prepared(first ?? picture)
         var report = EncodeReport()
@@ -131,6 +141,10 @@ public final class Encoder {
             try transfer(from: rows, to: encoder, pool: pool)
             report.leftOut = encoder.leftOut
         case .pam: try transfer(from: rows, to: PAMEncoder(sink, pool: pool), pool: pool)
+        case .y4m:
+            let encoder = Y4MEncoder(sink, pool: pool)
+            try transfer(from: rows, to: encoder, pool: pool)
+            report.leftOut = encoder.leftOut
         case .webp:
             let encoder: any RowSink = isAnimated
                 ? try WebPAnimationEncoder(sink, options, pool: pool) : WebPEncoder(sink, options, pool: pool)
@@ -168,6 +182,11 @@ public final class Encoder {
         return info.format.layout == .packed || (info.format.subsampling == options.chromaSubsampling && info.orientation == 1)
     }
 
+    /// Whether rows are planes that need not be turned.
+    private static func isPlanes(_ info: ImageInfo) -> Bool {
+        info.format.layout == .planar && info.format.sample == .uint8 && info.orientation == 1
+    }
+
     /// The rows that a format takes of such a picture.
     private static func rowFormat(of options: EncodeOptions, for info: ImageInfo) -> PixelFormat {
         let model: ColorModel = info.format.model == .gray ? .gray : .rgb
@@ -181,6 +200,7 @@ public final class Encoder {
         case .png where options.paletteColors != nil: return PixelFormat(.rgb, alpha: alpha)
         case .png: return PixelFormat(model, alpha: alpha, sample: options.sample ?? exactSample)
         case .pam: return PixelFormat(model, alpha: alpha, sample: exactSample)
+        case .y4m: return isPlanes(info) ? info.format : PixelFormat(model)
         }
     }
 }

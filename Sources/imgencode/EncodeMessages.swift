@@ -21,7 +21,7 @@ final class EncodeMessages {
             return nil
         }
         // A PNM may hold more than the picture that was read, and need not be a PAM.
-        return !file.isEmpty && report.showsItsSource && format != .pam && picture.info.source == format.source ? file : nil
+        return !file.isEmpty && report.showsItsSource && !format.isRaw && picture.info.source == format.source ? file : nil
     }
 
     func found(_ tried: TriedQuality, _ name: [UInt8]) {
@@ -38,7 +38,7 @@ final class EncodeMessages {
         }
         for what in report.leftOut { console.say("warning: left out: \(what)", subject: name) }
         guard isVerbose else { return }
-        if picture.info.format.hasAlpha && format == .jpeg { console.say("JPEG has no alpha; blended with the background", subject: name) }
+        if picture.info.format.hasAlpha && (format == .jpeg || format == .y4m) { console.say("\(format.rawValue.uppercased()) has no alpha; blended with the background", subject: name) }
         let records = picture.metadata + picture.trailingMetadata
         var unplaced: [String] = []
         for name in records.compactMap(format.nameWithoutPlace) where !unplaced.contains(name) { unplaced.append(name) }

@@ -7,7 +7,7 @@ import ImageCore
 @main
 struct ImgEncode: FilterCommand {
     static let declaration = CommandDeclaration(
-        "imgencode", summary: "Encode the pictures of a pixel stream as JPEG, PNG, WebP or PAM.",
+        "imgencode", summary: "Encode the pictures of a pixel stream as JPEG, PNG, WebP, PAM or Y4M.",
         discussion: "Nothing is written before a picture is known to be complete.",
         options: EncodeArguments.declarations + [
             .file("tune-table", "file", "With a floor or --max-bytes: write bytes and scores of every fifth quality, as comma-separated values."),

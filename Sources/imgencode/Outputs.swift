@@ -59,7 +59,7 @@ final class Outputs {
 
     /// A place for a picture.
     func open(_ target: FilePath?, _ format: EncodedFormat) throws(ImageError) -> any ByteSink {
-        if target == nil && format == .pam { return DirectSink(.standardOutput) }
+        if target == nil && format.isRaw { return DirectSink(.standardOutput) }
         guard let target else { return SpooledSink(.standardOutput, pool: pool) }
         if taken.contains(target) {
             throw .refusedOutput("a picture before it was written to \(Console.printable(target.bytes))")

@@ -194,7 +194,7 @@ import Testing
         }
         let outcome = try place.sh("imgdecode photo.png | imgencode -o x.gif")
         #expect(outcome.status == 64)
-        #expect(outcome.messages == ["imgencode: no format has the ending .gif; say -f jpeg, png, webp or pam"])
+        #expect(outcome.messages == ["imgencode: no format has the ending .gif; say -f jpeg, png, webp, pam or y4m"])
     }
 }
 

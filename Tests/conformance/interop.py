@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Pictures through other people's programs and back: Python with examples/python/imgpipe.py, and netpbm by PAM.
+"""Pictures through other people's programs and back: Python with examples/python/imgpipe.py, netpbm by PAM, ffmpeg by Y4M.
 
 usage: interop.py [--bin DIR]"""
 import glob
@@ -9,6 +9,7 @@ import io
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -184,6 +185,83 @@ def netpbm(results, folder):
     results.check(ran.returncode != 0, "netpbm sees a short end where a picture fails")
 
 
+def read_y4m(data):
+    """The words of the header, and the planes of each frame."""
+    head, _, rest = data.partition(b"\n")
+    words = {word[:1]: word[1:] for word in head.decode().split()[1:] if word[0] != "X"}
+    width, height = int(words["W"]), int(words["H"])
+    across, down = {"mono": (0, 0), "444": (1, 1), "422": (2, 1), "420jpeg": (2, 2), "440": (1, 2), "411": (4, 1)}[words["C"]]
+    sides = [(height, width)] + ([(-(-height // down), -(-width // across))] * 2 if across else [])
+    found = []
+    while rest:
+        if not rest.startswith(b"FRAME\n"):
+            raise ValueError(f"no frame: {rest[:20]}")
+        rest, planes = rest[6:], []
+        for rows, columns in sides:
+            planes.append(np.frombuffer(rest[:rows * columns], "u1").reshape(rows, columns))
+            rest = rest[rows * columns:]
+        found.append(planes)
+    return words, head.endswith(b" XCOLORRANGE=FULL"), found
+
+
+def planes_of(found):
+    """The planes of a picture of the stream, from its bands."""
+    info, data = found.info, np.frombuffer(found.frames[0], "u1")
+    h, v = info.subsampling >> 4, info.subsampling & 15
+    chroma, at, parts = -(-info.width // h), 0, ([], [], [])
+    for row in range(0, info.height, v):
+        for part, count in zip(parts, (min(v, info.height - row) * info.width, chroma, chroma)):
+            part.append(data[at:at + count])
+            at += count
+    return [np.concatenate(part).reshape(-1, width) for part, width in zip(parts, (info.width, chroma, chroma))]
+
+
+def jfif(pixels):
+    """Planes of RGB, not rounded."""
+    r, g, b = (pixels[..., i].astype(float) for i in range(3))
+    y = 0.299 * r + 0.587 * g + 0.114 * b
+    return [y, 128 + (b - y) / 1.772, 128 + (r - y) / 1.402]
+
+
+def y4m(results, folder):
+    """imgencode -f y4m: a JPEG's planes as they are, other pictures by JFIF's matrix, frames and their rate; what fails is short. ffmpeg says the same."""
+    for name, chroma in [("2x2.jpg", "444"), ("plain.jpg", "420jpeg"), ("1x1.jpg", "444"), ("2x1.jpg", "422"), ("1x2.jpg", "440"), ("4x1.jpg", "411"), ("gray.jpg", "mono"),
+                         ("rgb.png", "444"), ("gray.png", "mono"), ("deep.png", "444"), ("alpha.png", "444"), ("moving.webp", "444")]:
+        if name == "plain.jpg":
+            shell('cd "$1"; cjpeg -quality 90 a.ppm > plain.jpg', folder)
+        script = 'cd "$1"; imgdecode "$2" | imgencode -f y4m --background "#102030"'
+        words, is_full, found = read_y4m(shell(script, folder, name))
+        planar = name.endswith("jpg") and chroma not in ("mono",) and name != "2x2.jpg"
+        before = picture(f'cd "$1"; imgdecode {"" if planar else "--pixels native --depth 8" if name != "2x2.jpg" else "--pixels rgb --orient apply"} "$2"', folder, name)
+        results.check(words == {"W": str(before.info.width), "H": str(before.info.height), "F": "1000:70" if name == "moving.webp" else "25:1", "I": "p", "A": "1:1", "C": chroma}
+                      and is_full and len(found) == before.frame_count, f"{name}: {words} {len(found)}")
+        if planar:
+            results.check(all(np.array_equal(a, b) for a, b in zip(found[0], planes_of(before))), f"{name}: its planes")
+            continue
+        for one, other in zip(found, frames(before)):
+            if before.info.alpha:
+                share = other[..., -1:] / 255
+                other = np.rint(other[..., :-1] * share + np.array([16, 32, 48]) * (1 - share))
+            wanted = [other[..., 0]] if chroma == "mono" else jfif(other)
+            # Rounded once; where alpha is blended, twice.
+            error = max(np.abs(a - b).max() for a, b in zip(one, wanted))
+            results.check(error <= (1.6 if before.info.alpha else 0.51), f"{name}: off by {error}")
+    ran = subprocess.run(["sh", "-c", 'cd "$1"; imgdecode moving.webp | imgencode -o moving.y4m; imgdecode moving.webp | imgencode -f y4m | cmp - moving.y4m', "sh", folder], capture_output=True, check=False)
+    results.check(ran.returncode == 0 and b"durations" in ran.stderr, f"by its ending, and times that are lost are said: {ran}")
+    ran = subprocess.run(["sh", "-c", 'cd "$1"; head -c 20000 rgb.png | imgdecode | imgencode -f y4m | wc -c; head -c 20000 rgb.png | imgdecode | imgencode -f y4m > /dev/null; echo $?; '
+                          'head -c 20000 rgb.png | imgdecode | imgencode -o cut.y4m; ls cut.y4m', "sh", folder], capture_output=True, check=False)
+    size, status, *rest = ran.stdout.decode().split()
+    results.check(int(size) < 333 * 201 * 3 and status == "65" and not rest, f"a picture that fails: {ran}")
+    if not shutil.which("ffmpeg"):
+        print("SKIPPED: no ffmpeg")
+        results.skipped += 1
+        return
+    for name, kind in [("moving.webp", "yuvj444p"), ("plain.jpg", "yuvj420p"), ("gray.png", "gray")]:
+        data = shell('cd "$1"; imgdecode "$2" | imgencode -f y4m', folder, name)
+        raw = subprocess.run(["ffmpeg", "-v", "error", "-f", "yuv4mpegpipe", "-i", "-", "-f", "rawvideo", "-pix_fmt", kind, "-"], input=data, stdout=subprocess.PIPE, check=False).stdout
+        results.check(raw == b"".join(plane.tobytes() for each in read_y4m(data)[2] for plane in each), f"{name}: ffmpeg's planes, {len(raw)} bytes")
+
+
 def main():
     take_tools(__doc__)
     # The Python that runs this has NumPy; another one that is first on PATH may not.
@@ -197,6 +275,7 @@ def main():
         failures(results, check, folder)
         damage(results, check, folder)
         netpbm(results, folder)
+        y4m(results, folder)
     results.end()
 
 

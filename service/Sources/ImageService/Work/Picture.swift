@@ -54,13 +54,14 @@ final class BufferSink: ByteSink {
 }
 
 extension EncodedFormat {
-    /// IANA's name.
+    /// IANA's name, or where it has none the usual one.
     var mediaType: String {
         switch self {
         case .jpeg: "image/jpeg"
         case .png: "image/png"
         case .webp: "image/webp"
         case .pam: "image/x-portable-arbitrarymap"
+        case .y4m: "video/x-yuv4mpeg"
         }
     }
 }
