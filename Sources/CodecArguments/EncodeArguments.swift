@@ -10,7 +10,7 @@ public enum EncodeArguments {
         .value("min-ssim", "x", "The smallest JPEG or WebP whose SSIM is at least this; its quality is searched for."),
         .value("min-psnr", "db", "The same for PSNR in decibels."),
         .value("min-ssimulacra2", "x", "The same for SSIMULACRA 2."),
-        .value("max-bytes", "n", "The best JPEG or WebP of at most so many bytes; with a floor, nothing where they cannot both be met."),
+        .value("max-bytes", "bytes", "The best JPEG or WebP of at most so many bytes; with a floor, nothing where they cannot both be met."),
         .choice("subsampling", "name", SubsamplingChoice.self, default: .auto, "Chroma of a JPEG; auto: 420 below quality 90, else 444."),
         .flag("progressive", "JPEG in several scans, coarse to fine."),
         .flag("optimize", "JPEG with Huffman tables made for the picture."),
@@ -90,9 +90,9 @@ extension QualityTarget {
             guard let least = Double(text), least.isFinite else { throw .usage("--min-\(metric.rawValue) \(Console.printable(Array(text.utf8))) is no number") }
             floors.append((metric, least))
         }
-        if let text = given.text("max-bytes") {
-            guard let most = Int(text), most > 0 else { throw .usage("--max-bytes \(Console.printable(Array(text.utf8))) is no number of bytes") }
-            mostBytes = most
+        if let most = try given.byteCount("max-bytes") {
+            guard most > 0 else { throw .usage("--max-bytes 0 leaves no room for a picture") }
+            mostBytes = Int(clamping: most)
         }
         if !isEmpty && given.flag("quality") { throw .usage("--quality is searched for where a floor or --max-bytes is given; leave it out") }
     }

@@ -36,7 +36,7 @@ enum InfoJSON {
         let exif = picture.exif.flatMap { ExifListing($0) }
         add("exif", exif.flatMap { fields($0) { $0 != .thumbnail } })
         add("thumbnail", exif.flatMap { fields($0) { $0 == .thumbnail } })
-        add("gps", exif?.position.map(position))
+        add("gps", try picture.position(exif).map(position))
         if let xmp = picture.xmp { add("xmp", object(try XMPListing.properties(in: xmp).map { ($0.name, values($0.values)) })) }
         add("iptc", picture.iptc.flatMap { block in object(IPTCListing.fields(in: block).map { ($0.name, values($0.values)) }) })
         add("comments", picture.texts.isEmpty ? nil : .list(picture.texts.map { .object([("keyword", .text($0.keyword)), ("text", .text($0.text))]) }))

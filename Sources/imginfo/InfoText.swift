@@ -62,17 +62,18 @@ enum InfoText {
             let profile = ICCProfile(icc)
             add("ICC profile: \(Console.printable(Array((profile.map { $0.description ?? $0.space } ?? "malformed").utf8)))" + size("icc"))
         }
-        if let listing = picture.exif.flatMap({ ExifListing($0) }) {
+        let listing = picture.exif.flatMap { ExifListing($0) }
+        if let listing {
             let names = listing.fields.filter { $0.directory != .thumbnail }
             let text = try ExifText(isBigEndian: listing.isBigEndian)
             add("EXIF" + size("exif"), try names.map { (field) throws(ImageError) in (field.name ?? "0x" + String(field.tag, radix: 16), try text.value(of: field)) })
-            if let position = listing.position {
-                let altitude = position.altitude.map { ", \(NumberText.general($0)) m" } ?? ""
-                add("position \(NumberText.general(position.latitude)), \(NumberText.general(position.longitude))\(altitude)")
-            }
             if listing.fields.contains(where: { $0.directory == .thumbnail && $0.tag == 0x201 }) { add("thumbnail in EXIF") }
         } else if picture.exif != nil {
             add("EXIF, malformed" + size("exif"))
+        }
+        if let position = try picture.position(listing) {
+            let altitude = position.altitude.map { ", \(NumberText.general($0)) m" } ?? ""
+            add("position \(NumberText.general(position.latitude)), \(NumberText.general(position.longitude))\(altitude)")
         }
         if let xmp = picture.xmp { add("XMP" + size("xmp"), try XMPListing.properties(in: xmp).map { ($0.name, $0.values.joined(separator: "; ")) }) }
         if let iptc = picture.iptc { add("IPTC" + size("iptc"), IPTCListing.fields(in: iptc).map { ($0.name, $0.values.joined(separator: "; ")) }) }

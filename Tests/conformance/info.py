@@ -3,11 +3,13 @@
 
 usage: info.py [--bin DIR]
 """
+import glob
 import json
 import math
 import os
 import subprocess
 import sys
+import tempfile
 
 from PIL import Image
 
@@ -87,7 +89,7 @@ def check_fields(results, corpus, found):
                     counts["exif"] += 1
                     results.check(ours is not None and any(same(ours, other) for other in others), f"{where}: {group}:{tag} is {str(ours)[:50]!r}, ExifTool's {str(value)[:50]!r}")
             composite = tags.get("Composite", {})
-            if "GPSLatitude" in composite and "GPS" in tags and "GPSLatitudeRef" in tags["GPS"]:
+            if "GPSLatitude" in composite and ("GPSLatitudeRef" in tags.get("GPS", {}) or "GPSLatitude" in tags.get("XMP-exif", {})):
                 position = picture.get("gps", {})
                 counts["position"] += 1
                 for axis in ("latitude", "longitude"):
@@ -188,9 +190,29 @@ def check_broken(results, corpus):
     print(f"{len(paths)} broken files: {len(named)} have a sound head")
 
 
+def check_positions_of_xmp(results):
+    """A position that XMP alone has, in the ways that it can be written."""
+    source = sorted(glob.glob("/usr/share/backgrounds/mate/nature/*.jpg"))[0]
+    with tempfile.TemporaryDirectory() as folder:
+        for latitude, longitude, expected in [("48,7.404N", "11,34.5W", (48.1234, -11.575)), ("33,52,8S", "151,12,30E", (-33.868889, 151.208333)),
+                                              ("91,0N", "11,0E", None), ("48,7", "11,0E", None), ("48,-7N", "11,0E", None), ("", "", None)]:
+            path = os.path.join(folder, "a.jpg")
+            packet = ('<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+                      f'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="{latitude}"><exif:GPSLongitude>{longitude}</exif:GPSLongitude>'
+                      '<exif:GPSAltitude>5205/10</exif:GPSAltitude></rdf:Description></rdf:RDF></x:xmpmeta>').encode()
+            segment = b"http://ns.adobe.com/xap/1.0/\0" + packet
+            with open(source, "rb") as file, open(path, "wb") as copy:
+                data = file.read()
+                copy.write(data[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:])
+            position = json.loads(subprocess.run(["imginfo", "--json", path], stdout=subprocess.PIPE, check=True).stdout).get("gps")
+            found = position and (round(position["latitude"], 6), round(position["longitude"], 6))
+            results.check(found == expected and (not position or position["altitude"] == 520.5), f"XMP's {latitude} {longitude}: {position}")
+
+
 def main():
     take_tools("imginfo beside other readers")
     corpus, results = find_corpus(), Results()
+    check_positions_of_xmp(results)
     if corpus is None:
         results.skipped += 1
         results.end()

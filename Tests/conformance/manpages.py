@@ -76,6 +76,7 @@ BEFORE = {
     "small-%n": "head -c 5000 a.jpg > cut.jpg",
     "results |": """echo '{"id":1,"status":"failed","in":"b.jpg","out":"t/b.jpg"}' > results""",
     "prom/": "mkdir prom",
+    "-f y4m": "imgdecode a.jpg | imgencode -o a.webp",
 }
 
 # A part of an example, and what comes of it: files and "FORMAT WIDTHxHEIGHT"; "out" and "err", an expression for what is said there, which else is nothing.
@@ -129,6 +130,7 @@ EXAMPLES = {
         "--carry-file": {"b.jpg": "JPEG 900x600"},
         "--palette": {"small.png": "PNG 900x600"},
         "-o a.jpg": {"a.jpg": "JPEG 900x600"},
+        "y4m": {"a.y4m": None},
         "pamflip": {"b.jpg": "JPEG 900x600"},
     },
     "imgstrip.1": {

@@ -65,3 +65,12 @@ public struct PictureDescription: Sendable {
         }
     }
 }
+
+extension PictureDescription {
+    /// Where it was taken: as EXIF says, which is `listing`, or XMP where EXIF does not.
+    package func position(_ listing: ExifListing?) throws(ImageError) -> GPSPosition? {
+        if let position = listing?.position { return position }
+        guard let xmp else { return nil }
+        return try XMPListing.position(in: xmp)
+    }
+}

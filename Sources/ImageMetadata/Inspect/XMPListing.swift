@@ -18,15 +18,49 @@ package enum XMPListing {
 
     /// What of these schemas a packet says, without structures and what is long; empty for what is no XMP.
     package static func properties(in packet: [UInt8]) throws(ImageError) -> [Property] {
-        let content = Array(packet[...(packet.lastIndex { $0 != 0 } ?? -1)])
         var properties: [Property] = []
-        guard let descriptions = try XMPTree.descriptions(in: content) else { return [] }
+        guard let descriptions = try XMPTree.descriptions(in: trimmed(packet)) else { return [] }
         for description in descriptions {
             for attribute in description.attributes { add(attribute.name, [attribute.value], to: &properties) }
             for element in description.elements { add(element.name, values(of: element), to: &properties) }
         }
         return properties
     }
+
+    private static let exif = "http://ns.adobe.com/exif/1.0/"
+
+    /// Where the picture was taken; nil where the packet does not say it.
+    package static func position(in packet: [UInt8]) throws(ImageError) -> GPSPosition? {
+        var texts: [String: String] = [:]
+        for description in try XMPTree.descriptions(in: trimmed(packet)) ?? [] {
+            for attribute in description.attributes where attribute.name.namespace == exif { texts[attribute.name.local] = attribute.value }
+            for element in description.elements where element.name.namespace == exif { texts[element.name.local] = element.text.trimmed }
+        }
+        guard let latitude = texts["GPSLatitude"].flatMap({ degrees($0, "N", "S", most: 90) }),
+            let longitude = texts["GPSLongitude"].flatMap({ degrees($0, "E", "W", most: 180) })
+        else { return nil }
+        let altitude = texts["GPSAltitude"].flatMap(fraction).map { texts["GPSAltitudeRef"] == "1" ? -$0 : $0 }
+        return GPSPosition(latitude: latitude, longitude: longitude, altitude: altitude)
+    }
+
+    /// Of "48,6,30N" or "48,6.5N" (XMP specification part 2, GPSCoordinate).
+    private static func degrees(_ text: String, _ positive: Character, _ negative: Character, most: Double) -> Double? {
+        guard let letter = text.last, letter == positive || letter == negative else { return nil }
+        let parts = text.dropLast().split(separator: ",", omittingEmptySubsequences: false).map { Double($0) ?? .nan }
+        guard (2...3).contains(parts.count) else { return nil }
+        let value = parts[0] + parts[1] / 60 + (parts.count == 3 ? parts[2] / 3600 : 0)
+        guard parts.allSatisfy({ $0 >= 0 }), value <= most else { return nil }
+        return letter == negative ? -value : value
+    }
+
+    /// Of "4302/10", or a number.
+    private static func fraction(_ text: String) -> Double? {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { Double($0) ?? .nan }
+        let value = parts.count == 2 ? parts[0] / parts[1] : parts.count == 1 ? parts[0] : .nan
+        return value.isFinite ? value : nil
+    }
+
+    private static func trimmed(_ packet: [UInt8]) -> [UInt8] { Array(packet[...(packet.lastIndex { $0 != 0 } ?? -1)]) }
 
     private static let longestBytes = 4096
 
