@@ -273,6 +273,15 @@ import Testing
         #expect(hits > plainHits)
     }
 
+    @Test func whatIsInsertedIsThereUnlessSomethingWas() {
+        let cache = Cache2Q<String, Int>(capacityBytes: 100)
+        cache.insert(1, for: "a", byteCount: 10)
+        cache.insert(2, for: "a", byteCount: 10)
+        #expect(cache.peek("a") == 1 && cache.statistics.misses == 2 && cache.statistics.hits == 1 && cache.statistics.bytes == 10)
+        cache.insert(3, for: "b", byteCount: 101)
+        #expect(cache.peek("b") == nil)
+    }
+
     private func check<Value>(
         _ cache: Cache2Q<Int, Value>, hits: Int, misses: Int, waits: Int, evictions: Int, bytes: Int, count: Int,
         at place: SourceLocation = #_sourceLocation
@@ -291,14 +300,4 @@ import Testing
     }
 }
 
-private struct Failure: Error { let number: Int
-
-    @Test func whatIsInsertedIsThereUnlessSomethingWas() {
-        let cache = Cache2Q<String, Int>(capacityBytes: 100)
-        cache.insert(1, for: "a", byteCount: 10)
-        cache.insert(2, for: "a", byteCount: 10)
-        #expect(cache.peek("a") == 1 && cache.statistics.misses == 2 && cache.statistics.hits == 1 && cache.statistics.bytes == 10)
-        cache.insert(3, for: "b", byteCount: 101)
-        #expect(cache.peek("b") == nil)
-    }
-}
+private struct Failure: Error { let number: Int }
