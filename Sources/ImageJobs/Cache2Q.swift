@@ -5,7 +5,7 @@ import ImageCore
 public struct Cache2QStatistics: Equatable, Sendable {
     /// Answers from what was kept.
     public let hits: Int
-    /// Times that `make` was begun.
+    /// Times that `make` was begun, or a value inserted.
     public let misses: Int
     /// Calls that found another making the value. One that then makes it itself, as the other failed, is a miss too.
     public var waits: Int

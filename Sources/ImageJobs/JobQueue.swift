@@ -49,6 +49,13 @@ public struct JobQueue<Work: Sendable>: Sendable {
         count += 1
     }
 
+    /// One that has waited elsewhere since it came: behind those that came before it.
+    public mutating func insertByArrival(_ entry: Entry) {
+        let place = waiting[entry.priority].lastIndex { $0.arrival <= entry.arrival }.map { $0 + 1 } ?? 0
+        waiting[entry.priority].insert(entry, at: place)
+        count += 1
+    }
+
     /// One that may not begin before `until`.
     public mutating func insert(_ entry: Entry, notBefore until: UInt64) {
         delayed.insert(Delayed(until: until, number: delayedCount, entry: entry))

@@ -167,14 +167,20 @@ public final class Scheduler<Work: Sendable>: Sendable {
 
     /// Takes back jobs that wait and that nobody wants any more: there is room for others. O(jobs that wait).
     public func withdraw(_ isMeant: (Work) -> Bool) {
-        monitor.update { state in state.unfinished -= state.queue.remove(isMeant).count }
+        // What they hold is let go of out of the lock.
+        _ = monitor.update { state in
+            let removed = state.queue.remove(isMeant)
+            state.unfinished -= removed.count
+            return removed
+        }
     }
 
-    /// Puts jobs that wait with less haste among those of `priority`; they have waited there since they came. O(jobs that wait).
+    /// Puts jobs that wait with less haste among those of `priority`, as if they had waited there since they came. O(jobs that wait).
     public func hasten(to priority: Int, _ isMeant: (Work) -> Bool) {
-        monitor.update { state in
+        monitor.withLock { state in
             for entry in state.queue.remove(isMeant) {
-                state.queue.insert(Entry(entry.work, priority: min(priority, entry.priority), arrival: entry.arrival, expiry: entry.expiry))
+                let hasty = Entry(entry.work, priority: min(priority, entry.priority), arrival: entry.arrival, expiry: entry.expiry)
+                state.queue.insertByArrival(hasty)
             }
         }
     }

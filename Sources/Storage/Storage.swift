@@ -38,25 +38,27 @@ public final class Storage: Sendable {
     /// Nil where there is no such file.
     public func status(of location: Location) throws(ImageError) -> StoredFile? { try store(of: location).status(of: location) }
 
-    /// As `status(of:)`, of a server no longer than until `deadline` comes or `cancellation` is told.
+    /// As `status(of:)`, of a server's file, no longer than until `deadline` comes or `cancellation` is told.
     public func status(of location: Location, deadline: Deadline, _ cancellation: Cancellation) throws(ImageError) -> StoredFile? {
-        guard let store = try remoteStore(of: location) else { return try local.status(of: location) }
+        guard let store = try remoteStore(of: location) else { preconditionFailure("a file of this machine") }
         return try store.status(of: location, Transport.Terms(deadline: deadline, cancellation: cancellation))
     }
 
-    /// All of a server's file, to `sink`, which is not committed: what is there now, and what is known of it. `location`: not of this machine. Throws
-    /// `overLimit(.memory)` where it is more than `limitBytes`, `outOfTime` when `deadline` comes, `transferFailed` when `cancellation` is told.
+    /// All of a server's file, to `sink`, which is not committed. False where it is another than `version`, which is as `status` gave it; nil: whatever
+    /// is there. Throws `overLimit(.memory)` where it is more than `limitBytes`, `outOfTime` when `deadline` comes, `transferFailed` when
+    /// `cancellation` is told.
     public func fetch(
-        _ location: Location, to sink: any ByteSink, limitBytes: Int, deadline: Deadline, _ cancellation: Cancellation
-    ) throws(ImageError) -> StoredFile {
+        _ location: Location, of version: StoredFile?, to sink: any ByteSink, limitBytes: Int, deadline: Deadline, _ cancellation: Cancellation
+    ) throws(ImageError) -> Bool {
         guard let store = try remoteStore(of: location) else { preconditionFailure("a file of this machine") }
-        let download = Download(store, location, 0..<(.max), of: nil, mostBytes: UInt64(limitBytes), to: sink)
+        let download = Download(store, location, 0..<(.max), of: version, mostBytes: UInt64(limitBytes), to: sink)
         do throws(TransferFault) {
             try download.run(Transport.Terms(deadline: deadline, cancellation: cancellation))
         } catch {
+            if case .precondition = error.kind { return false }
             throw download.receivedBytes == 0 ? error.ofOpening : error.ofReading
         }
-        return download.file ?? StoredFile()
+        return true
     }
 
     /// Where its bytes go; see `ObjectStore.sink`.

@@ -96,4 +96,12 @@ private struct Model {
         let kept = (0..<40).filter { $0 % 3 != 0 }
         #expect(rest == (0..<4).flatMap { priority in kept.filter { $0 % 4 == priority } } && queue.count == 0)
     }
+
+    @Test func whoHasWaitedElsewhereStandsWhereHeCame() {
+        var queue = JobQueue<Int>()
+        for i in [10, 20, 30] { queue.insert(.init(i, priority: 2, arrival: UInt64(i), expiry: nil)) }
+        for i in [25, 5, 35, 20] { queue.insertByArrival(.init(i + 1000, priority: 2, arrival: UInt64(i), expiry: nil)) }
+        let order = (0..<queue.count).map { _ in queue.removeFirst(at: 0)!.work }
+        #expect(order == [1005, 10, 20, 1020, 1025, 30, 1035])
+    }
 }

@@ -139,6 +139,11 @@ def connections(results, files):
             client.send(request("GET", "/healthz") + b"GET /healthz HTTP/1.1\r\n\r\n")
             answers = [client.answer() for _ in range(2)]
             results.check([a and a.status for a in answers] == [200, 400] and client.is_closed(), f"a good one and one without Host: {[a and a.status for a in answers]}")
+        for lines, status in [(["Host: a", "Host: b"], 400), (["Host: a", "Connection: close"], 200), (["Host: a", "Transfer-Encoding: gzip, chunked"], 501)]:
+            with service.connect() as client:
+                client.send("\r\n".join(["GET /healthz HTTP/1.1", *lines, "", ""]).encode() + (b"0\r\n\r\n" if status == 501 else b"") + request("GET", "/healthz"))
+                answer = client.answer()
+                results.check(answer and answer.status == status and client.is_closed(), f"{lines}, and one behind it: {answer and answer.status}, and nothing more")
     with Service() as service:
         expected = service.post("/compress?resize=50", small).body
         with service.connect() as client:

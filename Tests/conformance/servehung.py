@@ -15,11 +15,15 @@ from service import Service, request
 
 
 class HungStore(threading.Thread):
-    """Takes requests, and answers those for a picture's head alone, or none at all."""
+    """Takes requests, and answers those for a picture's head alone, or none at all; with a picture all of them, after `delay` seconds.
 
-    def __init__(self, answers_heads, delay=0):
+    `manner`: "plain", or what is said of it otherwise than usual: "chunked", "no etag" (of GET), "no length" (of HEAD), "changing" (another version at
+    each request)."""
+
+    def __init__(self, answers_heads, delay=0, picture=None, manner="plain"):
         super().__init__(daemon=True)
-        self.answers_heads, self.delay, self.heads = answers_heads, delay, 0
+        self.answers_heads, self.delay, self.picture, self.manner = answers_heads, delay, picture, manner
+        self.heads = self.requests = 0
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.start()
 
@@ -37,8 +41,21 @@ class HungStore(threading.Thread):
                     head, _, waiting = waiting.partition(b"\r\n\r\n")
                     self.heads += head.startswith(b"HEAD")
                     time.sleep(self.delay)
-                    if head.startswith(b"HEAD") and self.answers_heads:
-                        connection.sendall(b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 1251\r\n\r\n')
+                    if head.startswith(b"HEAD") and self.answers_heads or self.picture:
+                        connection.sendall(self.answer(head.startswith(b"HEAD")))
+
+    def answer(self, is_head):
+        self.requests += 1
+        body = self.picture or bytes(1251)
+        fields = []
+        if is_head or self.manner != "no etag":
+            fields.append(f'ETag: "{self.requests if self.manner == "changing" else "abc"}"')
+        if self.manner == "chunked" and not is_head:
+            fields.append("Transfer-Encoding: chunked")
+            body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        elif self.manner != "no length" or not is_head:
+            fields.append(f"Content-Length: {len(body)}")
+        return "\r\n".join(["HTTP/1.1 200 OK", *fields, "", ""]).encode() + (b"" if is_head else body)
 
     def service(self, *options, **more):
         environment = {"HOME": "/nonexistent", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
@@ -120,6 +137,39 @@ def one_question_for_all(results):
         results.check(statuses == [304] * 30 and store.heads <= 2, f"thirty at once: {store.heads} questions, {set(statuses)}")
 
 
+def answers_of_all_kinds(results, files):
+    """What a store says of a picture when it is asked for it need not be what it said before."""
+    expected = None
+    for manner in ("plain", "chunked", "no etag", "no length"):
+        with HungStore(True, picture=files["small.jpg"], manner=manner).service() as service:
+            answer = service.ask("GET", "/image/a.jpg?resize=40")
+            expected = expected or answer.body
+            results.check(answer.status == 200 and answer.body == expected, f"{manner}: {answer.status} {answer.error}")
+    with HungStore(True, picture=files["small.jpg"], manner="changing").service() as service:
+        answer = service.ask("GET", "/image/a.jpg?resize=40")
+        results.check(answer.status == 503 and answer.error == "changed" and answer.headers["retry-after"] == "1", f"another version each time: {answer.status} {answer.error}")
+
+
+def full_at_once(results, files):
+    """More than can be fetched and can wait hear so at once."""
+    with HungStore(True, delay=0.5, picture=files["small.jpg"]).service("--queue", "8", "--timeout", "30") as service:
+        clients = [service.connect() for _ in range(60)]
+        for i, client in enumerate(clients):
+            client.send(request("GET", f"/image/{i}.jpg?resize=20"))
+        time.sleep(0.3)
+        results.check(service.ask("GET", "/readyz").status == 200, "what is posted is taken")
+        answers = [client.answer() for client in clients]
+        statuses = {(a.status, a.error) for a in answers}
+        results.check(statuses == {(200, None), (503, "full")} and sum(a.status == 200 for a in answers) >= 16, f"sixty at once: {statuses}")
+
+
+def large_objects(results, files):
+    """What can never be held is no 503."""
+    with HungStore(True, picture=files["large.jpg"]).service("--max-body", "64K", "--queue", "1") as service:
+        answer = service.ask("GET", "/image/a.jpg?resize=40")
+        results.check(answer.status == 422 and answer.error == "limit", f"an object that is too large: {answer.status} {answer.error}")
+
+
 def files_that_change(results):
     """A file that is replaced again and again is answered as it was before or as it is, or to be asked for again; never otherwise."""
     folder = tempfile.mkdtemp(prefix="imgserve-")
@@ -154,6 +204,9 @@ def main():
     many_come_and_go(results, files)
     reloading(results, files)
     one_question_for_all(results)
+    answers_of_all_kinds(results, files)
+    full_at_once(results, files)
+    large_objects(results, files)
     files_that_change(results)
     results.end()
 

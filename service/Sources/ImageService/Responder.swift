@@ -84,7 +84,7 @@ final class Responder: HTTPResponder {
         case .metrics:
             try expect(request, .get)
             let text = metrics.exposition(
-                compress.queue, cache: image?.statistics, bodyBytes: compress.body.budget.heldBytes, isReady: isReady)
+                compress.queue, cache: image?.statistics, bodyBytes: compress.body.budget.heldBytes + (image?.store.heldBytes ?? 0), isReady: isReady)
             return .text(String(decoding: text, as: UTF8.self), "text/plain; version=0.0.4; charset=utf-8")
         case .health:
             try expect(request, .get)
@@ -94,6 +94,7 @@ final class Responder: HTTPResponder {
         }
     }
 
+    /// However the store is: a cluster whose store is slow still takes what is posted.
     private var isReady: Bool { !metrics.isDraining && !compress.queue.isFull }
 
     private func expect(_ request: Request, _ method: HTTPRequest.Method) throws(ServiceFault) {

@@ -37,7 +37,9 @@ public final class Service: Sendable {
         let compress = CompressEndpoint(queue: queue, recipes: recipes, body: BodyReader(mostBytes: settings.mostBodyBytes, budget: budget))
         let image = try settings.storage.map { [queue] (text) throws(ImageError) in
             ImageEndpoint(
-                queue: queue, recipes: recipes, store: try PictureStore(text, limits: settings.limits, budget: budget), cache: Cache2Q(capacityBytes: settings.cacheBytes),
+                queue: queue, recipes: recipes, store: try PictureStore(
+                    text, limits: settings.limits, mostBytes: Self.product(settings.mostBodyBytes, settings.queue + settings.slots), fetchLimit: settings.queue),
+                cache: Cache2Q(capacityBytes: settings.cacheBytes),
                 maxAge: settings.maxAge)
         }
         responder = Responder(compress, image, settings.signature, metrics, logger, logsAccess: settings.logsAccess)

@@ -70,7 +70,7 @@ final class ServiceMetrics: ConnectionEvents {
         }
         text.single("imgserve_http_requests_under_way", "gauge", "Requests that are not answered yet.", UInt64(max(0, underWay)))
         text.single("imgserve_connections", "gauge", "Connections that are open.", UInt64(max(0, connections)))
-        text.single("imgserve_body_bytes", "gauge", "Bytes of bodies that are held.", UInt64(max(0, bodyBytes)))
+        text.single("imgserve_body_bytes", "gauge", "Bytes of pictures that were posted or fetched, and are held.", UInt64(max(0, bodyBytes)))
         text.single("imgserve_read_timeouts_total", "counter", "Requests that did not come whole in their time.", reads)
         text.single("imgserve_write_timeouts_total", "counter", "Answers that were not taken in their time.", writes)
         text.single("imgserve_ready", "gauge", "Whether new pictures are taken.", isReady ? 1 : 0)

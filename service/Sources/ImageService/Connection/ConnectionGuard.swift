@@ -41,9 +41,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var requestCloses = false
     private var bodyBytes: Int? = 0
     private var expectsWord = false
-    /// The request asks for another protocol, which there is none of here: the decoder decodes nothing behind it, and would keep all that comes.
-    private var isUpgrade = false
-    /// Its end has come.
+    /// The connection's last request has come whole; what comes behind it is dropped.
     private(set) var isDeaf = false
     private var isQuiescing = false
     private var hasServed = false
@@ -96,13 +94,16 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // Behind a connection's last request nothing is one, though the decoder may have read it.
+        if isDeaf { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
             (isReading, isBodyComing) = (true, true)
             unanswered += 1
             // Its first bytes may have come together with the end of the one before.
             if unanswered == 1 && flushing == 0 && timer?.kind != .read { beginRequest() }
-            isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
+            // There is no other protocol here: the decoder decodes nothing behind it, and would keep all that comes.
+            let isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
             let fault = Self.fault(of: head)
             connection.headCame(fault)
             requestCloses = !head.isKeepAlive || isUpgrade || fault != nil
@@ -116,7 +117,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
                 return drain(bytes.readableBytes)
             }
         case .end:
-            (isReading, isBodyComing, readsRest, expectsWord, isDeaf) = (false, false, false, false, isUpgrade)
+            (isReading, isBodyComing, readsRest, expectsWord, isDeaf) = (false, false, false, false, requestCloses)
             if timer?.kind == .read || timer?.kind == .drain { stopTimer() }
             if unanswered == 0 && flushing == 0 && !isHeld { rest() }
         }

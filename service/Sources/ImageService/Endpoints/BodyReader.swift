@@ -20,7 +20,6 @@ struct BodyReader {
 
     /// Raw, or of multipart/form-data the part called file, or without one the first.
     func picture(_ request: Request, _ connection: Connection?) async throws -> HeldPicture {
-        try check(request.head)
         let boundary: [UInt8]?
         do throws(MultipartParser.Fault) {
             boundary = try MultipartParser.boundary(of: request.headers[.contentType] ?? "")

@@ -54,33 +54,29 @@ struct ImageEndpoint: Sendable {
     /// One that is kept, or that the client has, costs a look at the store, and no place in the queue.
     private func picture(_ key: [UInt8], _ wish: Wish, _ known: String?, _ claim: Claim) async throws(ServiceFault) -> Picture {
         let version = try await store.version(of: key, claim)
-        let tag = version.map { etag(key, $0, wish) }
+        let tag = version.map { etag(key, $0.text, wish) }
         if let tag, let known, HeaderValue.matches(known, tag) {
             return Picture(bytes: ByteBuffer(), format: wish.format, report: Pipeline.Report(), etag: tag, inputBytes: 0)
         }
         if let tag, let kept = cache.peek(tag) { return kept.withoutTimes }
-        return try await queue.picture(claim, sharing: tag) { order in
-            if store.isRemote {
-                fetch(key, version, tag, wish, order)
-                return nil
-            }
+        return try await queue.picture(claim, sharing: tag, hasten: { store.hasten($0) }) { order in
+            if store.isRemote { return queue.isFull ? .full : fetch(key, version, tag, wish, order) }
             let isSubmitted = queue.submit(order) { (turn, order) throws(ServiceFault) in
                 let file = try store.open(key)
                 // The other version's picture under this one's tag would stay wrong as long as it is kept.
-                guard file.version == version else { throw .changed }
+                guard file.version == version?.text else { throw .changed }
                 return keep(try queue.picture(file.descriptor, inputBytes: file.byteCount, tag: tag, readNanoseconds: 0, wish, turn, order), tag)
             }
             return isSubmitted ? nil : .full
         }
     }
 
-    private func fetch(_ key: [UInt8], _ version: String?, _ tag: String?, _ wish: Wish, _ order: Order<Picture>) {
+    private func fetch(_ key: [UInt8], _ version: PictureStore.Version?, _ tag: String?, _ wish: Wish, _ order: Order<Picture>) -> ServiceFault? {
         let start = Deadline.now
-        store.fetch(key, for: order) { result in
+        return store.fetch(key, of: version, for: order) { result in
             switch result {
             case .failure(let fault): queue.fail(order, fault)
-            case .success(let (held, fetched)):
-                guard version == nil || fetched == version else { return queue.fail(order, .changed) }
+            case .success(let held):
                 let read = Deadline.now - start
                 let isSubmitted = queue.submit(order) { (turn, order) throws(ServiceFault) in
                     // Where nothing says whether it is the same as before its bytes do, and it is not kept.

@@ -42,12 +42,19 @@ final class WorkQueue: Sendable {
         try await picture(claim, sharing: nil) { order in submit(order, expiry: claim.urgency.expiry, make) ? nil : .full }
     }
 
-    /// A picture whose order `begin` begins: by `submit` in the end, now or when its input is there, or by `fail`.
+    /// A picture whose order `begin` begins: by `submit` in the end, now or when its input is there, or by `fail`. `hasten`: where somebody wants it
+    /// sooner, and it has not been submitted.
     ///
     /// Who asks for the same `key` while it is not done waits for the same picture, which is given up when all have left.
-    func picture(_ claim: Claim, sharing key: String?, begin: (Order<Picture>) -> ServiceFault?) async throws(ServiceFault) -> Picture {
+    func picture(
+        _ claim: Claim, sharing key: String?, hasten: (Order<Picture>) -> Void = { _ in }, begin: (Order<Picture>) -> ServiceFault?
+    ) async throws(ServiceFault) -> Picture {
+        func hastenAll(_ order: Order<Picture>) {
+            hasten(order)
+            scheduler.hasten(to: order.priority) { $0.order === order }
+        }
         do throws(ServiceFault) {
-            return try await orders.value(claim, key: key, hasten: { order in scheduler.hasten(to: order.priority) { $0.order === order } }, begin: begin)
+            return try await orders.value(claim, key: key, hasten: hastenAll, begin: begin)
         } catch {
             if error.isExpired { metrics.add(JobResult(.expired, priority: claim.urgency.priority)) }
             throw error
@@ -60,7 +67,12 @@ final class WorkQueue: Sendable {
             scheduler.withdraw { $0.order === order }
             workers.stop(owner: order.number)
         }
-        return scheduler.trySubmit(Job(order: order, make: make), priority: order.priority, expiry: expiry)
+        let priority = order.priority
+        guard scheduler.trySubmit(Job(order: order, make: make), priority: priority, expiry: expiry) else { return false }
+        // Between the two lines before somebody may have left, or come.
+        if order.isOver { scheduler.withdraw { $0.order === order } }
+        if order.priority < priority { scheduler.hasten(to: order.priority) { $0.order === order } }
+        return true
     }
 
     /// There will be no picture.
