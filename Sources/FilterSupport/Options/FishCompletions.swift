@@ -25,7 +25,8 @@ extension CommandDeclaration {
         case .any, .number: " -x"
         case .oneOf(_, let words): " -x -a '\(words().joined(separator: " "))'"
         case .listOf(_, let words): " -x -a '(__\(name)_list \(words().joined(separator: " ")))'"
-        case .path(_, .directory): " -x -a '(__fish_complete_directories)'"
+        // Else it takes --name= for a part of the directory's name.
+        case .path(_, .directory): #" -x -a '(__fish_complete_directories (string replace -r -- "^--[^=]*=" "" (commandline -ct)))'"#
         case .path: " -r -F"
         }
         let short = option.short.map { " -s \($0)" } ?? ""
