@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from harness import Results, find_corpus, take_tools
+from harness import Results, corpus_or_end, take_tools
 
 # Kilobytes of addresses: shared libraries, and what a limit of memory leaves.
 LITTLE, MORE = 400_000, 1_500_000
@@ -42,10 +42,8 @@ def run(command, path, addresses):
 
 def main():
     take_tools("limits, by files that need them")
-    corpus, results = find_corpus(), Results()
-    if corpus is None:
-        results.skipped += 1
-        results.end()
+    results = Results()
+    corpus = corpus_or_end(results)
     folder = os.path.join(corpus, "bombs")
     for name, command, option in LIMITS:
         status, said, _ = run(command, os.path.join(folder, name), LITTLE)

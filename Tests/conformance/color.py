@@ -16,7 +16,7 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from harness import Results, find_corpus, frames, take_tools
+from harness import Results, corpus_or_end, frames, take_tools
 from pixelstream import pictures
 
 Image.MAX_IMAGE_PIXELS = None
@@ -70,10 +70,8 @@ def fits(image, profile):
 
 def main():
     take_tools("colour against Little CMS")
-    corpus, results = find_corpus(), Results()
-    if corpus is None:
-        results.skipped += 1
-        results.end()
+    results = Results()
+    corpus = corpus_or_end(results)
     compared = dropped = 0
     with tempfile.TemporaryDirectory() as folder:
         for path, image, profile in with_profile(corpus):

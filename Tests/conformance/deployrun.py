@@ -12,6 +12,7 @@ import subprocess
 import time
 
 from harness import ROOT, content, shell
+from machines import free_port
 from service import Client, request
 
 KEY = b"a key of more than sixteen bytes"
@@ -19,12 +20,6 @@ USER = 65532
 LANDLOCK = "landlock_create_ruleset,landlock_add_rule,landlock_restrict_self"
 QUERY = "quality=85&resize=300"
 RECIPE = "imgdecode $1 | imgresize 300 | imgstrip --keep copyright | imgencode -q 85"
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def sandbox(folder, *confined):

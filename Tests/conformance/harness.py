@@ -41,6 +41,15 @@ def find_corpus():
     return None
 
 
+def corpus_or_end(results):
+    """The corpus's folder; where there is none the script ends here, with a check skipped."""
+    corpus = find_corpus()
+    if corpus is None:
+        results.skipped += 1
+        results.end()
+    return corpus
+
+
 def take_tools(description, *flags):
     """Puts the folder of --bin first on PATH. Which of `flags` are given: their names, as of attributes."""
     parser = argparse.ArgumentParser(description=description)

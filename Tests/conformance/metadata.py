@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from harness import Results, exiftool, find_corpus, take_tools
+from harness import Results, corpus_or_end, exiftool, take_tools
 
 # Tags that say where something stands, how large it is, or show the old pixels.
 PLACES = {"ThumbnailOffset", "ThumbnailLength", "ThumbnailImage", "PreviewImageStart", "PreviewImage", "OtherImage", "OtherImageLength", "ExifOffset",
@@ -50,10 +50,8 @@ def compare(results, name, before, after, size):
 
 def main():
     take_tools("metadata as ExifTool reads it")
-    corpus, results = find_corpus(), Results()
-    if corpus is None:
-        results.skipped += 1
-        results.end()
+    results = Results()
+    corpus = corpus_or_end(results)
     source = os.path.join(corpus, "metadata")
     before = exiftool(source)
     paths = sorted(os.path.join(source, name) for name in before)

@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 
-from harness import Results, find_corpus, frames, picture, psnr, take_tools
+from harness import Results, corpus_or_end, frames, picture, psnr, take_tools
 
 # What makes stored rows upright, by the code of EXIF (CIPA DC-008, tag 0x0112).
 TURN = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.transpose(1, 0, 2),
@@ -33,10 +33,8 @@ def check_turning(results, path, code):
 
 def main():
     take_tools("orientation against unrotated siblings and NumPy")
-    corpus, results = find_corpus(), Results()
-    if corpus is None:
-        results.skipped += 1
-        results.end()
+    results = Results()
+    corpus = corpus_or_end(results)
     folder = os.path.join(corpus, "orientation")
     for name in ("Landscape", "Portrait"):
         paths = {code: os.path.join(folder, f"recurser-{name}_{code}.jpg") for code in range(1, 9)}

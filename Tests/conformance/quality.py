@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from harness import Results, find_corpus, shell, take_tools
+from harness import Results, corpus_or_end, shell, take_tools
 
 #: What an impulse becomes in libjxl's recursive Gaussian of sigma 1.5 (lib/jxl/gauss_blur.h: "zero-pad boundary handling").
 WINDOW = [0, 0.009414367813, 0.03601111467, 0.1093353728, 0.2129285919, 0.2646211051, 0.2129285919, 0.1093353728, 0.03601111467, 0.009414367813, 0]
@@ -176,10 +176,8 @@ def check_ssimulacra2(results, package, what, folder, name, decoded):
 
 def main():
     take_tools("imgquality beside other implementations")
-    corpus, results = find_corpus(), Results()
-    if corpus is None:
-        results.skipped += 1
-        results.end()
+    results = Results()
+    corpus = corpus_or_end(results)
     with tempfile.TemporaryDirectory() as folder:
         check_distortions(results, folder, np.asarray(Image.open(os.path.join(corpus, "kodak", "images-kodim23.png")).convert("RGB"))[:300, :400])
         check_kodak(results, corpus, folder)

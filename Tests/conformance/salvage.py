@@ -18,7 +18,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from harness import Results, find_corpus, frames, shell, take_tools
+from harness import Results, corpus_or_end, frames, shell, take_tools
 from pixelstream import pictures
 
 KINDS = {1: "absent", 2: "coarse", 3: "concealed"}
@@ -288,10 +288,8 @@ def check_animation(results, corpus, folder):
 
 def main():
     take_tools("imgdecode --salvage")
-    corpus, results = find_corpus(), Results()
-    if corpus is None:
-        results.skipped += 1
-        results.end()
+    results = Results()
+    corpus = corpus_or_end(results)
     with tempfile.TemporaryDirectory() as folder:
         check_cuts(results, corpus, folder)
         check_progressive(results, folder)

@@ -15,7 +15,7 @@ import tempfile
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from harness import Results, find_corpus, shell, take_tools
+from harness import Results, corpus_or_end, shell, take_tools
 from quality import luma, ssim
 
 ENCODES = re.compile(r"quality (\d+)(, 4:\d:\d)?.*, (\d+) bytes, of (\d+) encodings")
@@ -181,10 +181,8 @@ def check_unreachable(results, name, folder):
 
 def main():
     take_tools("imgencode's search for a quality")
-    corpus, results = find_corpus(), Results()
-    if corpus is None:
-        results.skipped += 1
-        results.end()
+    results = Results()
+    corpus = corpus_or_end(results)
     names = [os.path.join(corpus, "kodak", name) for name in sorted(os.listdir(os.path.join(corpus, "kodak"))) if name.endswith(".png")]
     with tempfile.TemporaryDirectory() as folder:
         is_long = bool(os.environ.get("LONG"))

@@ -13,22 +13,18 @@ import time
 import boto3
 import botocore.config
 
+from machines import free_port
+
 ACCESS, SECRET = "AKIDIMGPIPETEST", "wJalr/Secret+KEY=imgpipe"
 PROGRAMS = os.path.dirname(sys.executable)
 
 
-def free_port(below=65536):
-    """One that is free, and the one 10000 above too, where SeaweedFS has its gRPC."""
+def free_pair():
+    """A port that is free, and the one 10000 above too, where SeaweedFS has its gRPC."""
     while True:
-        with socket.socket() as one, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            if port < below:
-                return port
-            port -= 30000
-            with socket.socket() as other:
-                other.bind(("127.0.0.1", port))
-                return port
+        port = free_port() - 20000
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)), socket.create_server(("127.0.0.1", port + 10000)):
+            return port
 
 
 class Server:
@@ -121,7 +117,7 @@ def seaweedfs(folder, certificates):
     options = [f"-s3.key.file={certificates.key}", f"-s3.cert.file={certificates.certificate}"] if certificates else []
     server = Server(
         folder, "weed", os.path.join(PROGRAMS, "weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-s3", "-s3.config=s3.json",
-        f"-master.port={free_port(40000)}", f"-volume.port={free_port(40000)}", f"-filer.port={free_port(40000)}", f"-s3.port={port}",
+        f"-master.port={free_pair()}", f"-volume.port={free_pair()}", f"-filer.port={free_pair()}", f"-s3.port={port}",
         f"-s3.port.grpc={free_port()}", "-master.volumeSizeLimitMB=256", "-volume.max=20", *options)
     return server, port
 
