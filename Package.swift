@@ -68,7 +68,7 @@ let package = Package(
         .target(name: "ImageColor", dependencies: ["ImageCore", "CLCMS"], swiftSettings: swift),
         .target(
             name: "ImageCodecs",
-            dependencies: ["ImageCore", "ImageColor", "ImageMetadata", "CCodecShims", "CWebP", "CWebPDemux", "CWebPMux", "CZlib", "CVectorOps"],
+            dependencies: ["ImageCore", "ImageColor", "ImageMetadata", "CCodecShims", "CWebP", "CWebPDemux", "CWebPMux", "CVectorOps"],
             swiftSettings: swift),
         .target(
             name: "FilterSupport",
@@ -84,13 +84,13 @@ let package = Package(
         .executableTarget(
             name: "imgstrip", dependencies: ["FilterSupport", "ImageColor", "ImageMetadata"], swiftSettings: swift),
         .executableTarget(
-            name: "imginfo", dependencies: ["FilterSupport", "ImageMetadata", "CExif", "CPlatformShims"], swiftSettings: swift),
+            name: "imginfo", dependencies: ["FilterSupport", "ImageMetadata", "CExif"], swiftSettings: swift),
         .executableTarget(
-            name: "imgquality", dependencies: ["FilterSupport", "ImageCodecs", "ImageColor", "CPlatformShims"], swiftSettings: swift),
+            name: "imgquality", dependencies: ["FilterSupport", "ImageCodecs", "ImageColor"], swiftSettings: swift),
         .target(
             name: "ImageJobs",
             dependencies: [
-                "CodecArguments", "FilterSupport", "ImageCodecs", "ImageMetadata", "Storage", "CJansson", "CMD", "CPlatformShims", "CZlib",
+                "CodecArguments", "FilterSupport", "ImageCodecs", "ImageMetadata", "Storage", "CJansson", "CPlatformShims",
                 .product(name: "DequeModule", package: "swift-collections"), .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: swift),
@@ -103,7 +103,7 @@ let package = Package(
         .executableTarget(name: "readahead", dependencies: ["Storage"], path: "Benchmarks/readahead", swiftSettings: swift),
         // Not installed: the measurement behind ByteSource (docs/measurements.md).
         .executableTarget(name: "readormap", path: "Benchmarks/readormap", swiftSettings: swift),
-        // Pictures in memory, for the tests of both libraries.
+        // Pictures in memory, and threads, for the tests of three libraries.
         .target(name: "TestPictures", dependencies: ["ImageCore"], path: "Tests/TestPictures", swiftSettings: swift),
         .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore", "CVectorOps", "TestPictures"], swiftSettings: swift),
         .testTarget(name: "ImageCodecsTests", dependencies: ["ImageCodecs", "CZlib", "TestPictures"], swiftSettings: swift),

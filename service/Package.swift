@@ -50,7 +50,13 @@ let package = Package(
             // The page, in the program itself: it needs no file beside it.
             resources: ["Page.html", "Page.css", "Page.js", "Similarity.js"].map { .embedInCode("Page/\($0)") },
             swiftSettings: swift),
-        .executableTarget(name: "imgserve", dependencies: ["ImageService", .product(name: "ImageCodecs", package: "imgpipe")], swiftSettings: swift),
+        .executableTarget(
+            name: "imgserve",
+            dependencies: [
+                "ImageService", .product(name: "FilterSupport", package: "imgpipe"), .product(name: "ImageCodecs", package: "imgpipe"),
+                .product(name: "ImageCore", package: "imgpipe"), .product(name: "ImageJobs", package: "imgpipe"),
+            ],
+            swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -60,8 +60,6 @@ int imgpipe_is_closed(int descriptor) {
 
 int imgpipe_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
-int imgpipe_duplicate(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, 3); }
-
 int imgpipe_reopen_for_reading(int descriptor) {
     char path[32];
     int number;
@@ -69,7 +67,7 @@ int imgpipe_reopen_for_reading(int descriptor) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
     number = open(path, O_RDONLY | O_CLOEXEC);
     if (number >= 0) return number;
-    number = imgpipe_duplicate(descriptor);
+    number = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
     if (number >= 0) lseek(number, 0, SEEK_SET);
     return number;
 }

@@ -7,6 +7,12 @@ public struct Console: Sendable {
 
     public init(program: String) { self.program = program }
 
+    /// The subject of messages about a picture that came without a name.
+    public static let standardInput = Array("standard input".utf8)
+
+    /// The same of what could not be written.
+    public static let standardOutput = Array("standard output".utf8)
+
     /// `subject`: the picture's name; empty for the run as a whole.
     public func report(_ error: ImageError, subject: [UInt8]) {
         switch error {
@@ -73,6 +79,18 @@ extension StreamFailure {
             self = failure
         } else {
             self.init(status: error.status.rawValue, name: name, message: Console.oneLine(error.description))
+        }
+    }
+}
+
+extension ImageError {
+    /// The message about a picture names its input; what is wrong here is the output's, `target`.
+    public func naming(_ target: FilePath) -> ImageError {
+        let name = Console.printable(target.bytes)
+        return switch self {
+        case .cannotCreate, .refusedOutput: .refusedOutput("\(name): \(self)", mayPass: mayPass)
+        case .writeFailed: .transferFailed("\(name): \(self)")
+        default: self
         }
     }
 }

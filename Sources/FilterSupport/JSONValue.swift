@@ -56,12 +56,12 @@ public indirect enum JSONValue: Sendable {
 }
 
 public enum NumberText {
-    /// With ten digits that mean something, as ExifTool rounds fractions; `inf` and `undef` for what is none.
-    public static func general(_ number: Double) -> String {
+    /// With so many digits that mean something: ten, as ExifTool rounds fractions; `inf` and `undef` for what is none.
+    public static func general(_ number: Double, digits: Int32 = 10) -> String {
         if number.isNaN { return "undef" }
         if number.isInfinite { return number < 0 ? "-inf" : "inf" }
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 40) { text in
-            _ = imgpipe_format_number(text.baseAddress!, text.count, 10, number)
+            _ = imgpipe_format_number(text.baseAddress!, text.count, digits, number)
             return String(cString: text.baseAddress!)
         }
     }

@@ -40,7 +40,7 @@ public struct DecodeOptions: Sendable {
     public var takesFirstFrameOnly = false
     /// The size that a later stage will ask for: a decoder may scale down where each side is left twice that at least.
     public var target: Geometry?
-    /// What a damaged picture still holds is given, and `Decoder.salvage` says how much that is; else damage is an error.
+    /// What a damaged picture still holds is given, and `Decoder.account` says how much that is; else damage is an error.
     public var salvages = false
     /// Of such a picture, the least percent of rows that must have come, 0...100.
     public var leastRecovered = 0

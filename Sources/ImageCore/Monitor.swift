@@ -3,8 +3,6 @@ import Glibc
 /// Whom a change of a monitor's state wakes.
 package enum Wake {
     case none
-    /// One waiter. Only where any waiter can use the change, and only one can; else the wrong one may be woken.
-    case one
     case all
 }
 
@@ -114,7 +112,6 @@ package final class Monitor<State: ~Copyable>: @unchecked Sendable {
     package func wake(_ wake: Wake = .all) {
         switch wake {
         case .none: break
-        case .one: demand(pthread_cond_signal(condition))
         case .all: demand(pthread_cond_broadcast(condition))
         }
     }

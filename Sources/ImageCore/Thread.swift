@@ -25,6 +25,14 @@ public final class Thread {
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
+    /// From now on in the calling thread a reader that is gone is an error of write(2), and no reason for a signal.
+    package static func blockBrokenPipe() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
+
     /// Waits for its end; once.
     public func join() {
         pthread_join(thread, nil)

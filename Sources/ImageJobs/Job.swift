@@ -1,6 +1,6 @@
-import CMD
 import FilterSupport
 import ImageCore
+import Storage
 
 /// A picture to make of another.
 public struct Job: Sendable {
@@ -25,6 +25,11 @@ public struct Job: Sendable {
         }
     }
 
+    /// 0 is done first.
+    public static let priorities = 0...lastPriority
+    /// That of jobs that say nothing of theirs.
+    public static let lastPriority = 7
+
     public let id: Identifier
     /// The identifier is its place in a list, and says nothing about what it is.
     public let isPlace: Bool
@@ -34,11 +39,12 @@ public struct Job: Sendable {
     /// Nil: the run's template says it.
     public let output: FilePath?
     public let recipe: Recipe
+    /// Of `priorities`.
     public let priority: Int
     /// Milliseconds from when it is taken in; nil: it never expires.
     public let lifetime: UInt64?
 
-    public init(id: Identifier, isPlace: Bool = false, number: Int, input: FilePath, output: FilePath?, recipe: Recipe, priority: Int = 7, lifetime: UInt64? = nil) {
+    public init(id: Identifier, isPlace: Bool = false, number: Int, input: FilePath, output: FilePath?, recipe: Recipe, priority: Int = lastPriority, lifetime: UInt64? = nil) {
         (self.id, self.number, self.input, self.output, self.recipe) = (id, number, input, output, recipe)
         (self.isPlace, self.priority, self.lifetime) = (isPlace, priority, lifetime)
     }
@@ -54,12 +60,7 @@ public struct JobKey: Hashable, Sendable {
 
     /// Texts without NUL.
     init(_ texts: [[UInt8]]) {
-        let bytes = Array(texts.joined(separator: [0]))
-        var context = SHA2_CTX()
-        SHA256Init(&context)
-        SHA256Update(&context, bytes, bytes.count)
-        var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
-        SHA256Final(&digest, &context)
+        let digest = Digest.sha256(Array(texts.joined(separator: [0])).span.bytes)
         high = digest[0..<8].reduce(0) { $0 << 8 | UInt64($1) }
         low = digest[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
     }

@@ -22,10 +22,8 @@ public struct JobQueue<Work: Sendable>: Sendable {
         public func isExpired(at now: UInt64) -> Bool { expiry.map { now >= $0 } ?? false }
     }
 
-    public static var priorities: ClosedRange<Int> { 0...7 }
-
     private let ageing: UInt64
-    private var waiting: [Deque<Entry>] = Array(repeating: [], count: 8)
+    private var waiting: [Deque<Entry>] = Array(repeating: [], count: Job.priorities.count)
     private var delayed: Heap<Delayed> = []
     public private(set) var count = 0
 
@@ -66,7 +64,7 @@ public struct JobQueue<Work: Sendable>: Sendable {
     /// Takes out those whose turn may come and whose work is meant. O(jobs).
     public mutating func remove(_ isMeant: (Work) -> Bool) -> [Entry] {
         var removed: [Entry] = []
-        for priority in Self.priorities {
+        for priority in Job.priorities {
             let meant = waiting[priority].filter { isMeant($0.work) }
             if meant.isEmpty { continue }
             waiting[priority].removeAll { isMeant($0.work) }
@@ -89,7 +87,7 @@ public struct JobQueue<Work: Sendable>: Sendable {
             waiting[first.entry.priority].append(first.entry)
         }
         var best: (priority: Int, place: UInt64)?
-        for priority in Self.priorities {
+        for priority in Job.priorities {
             guard let head = waiting[priority].first else { continue }
             let place = head.arrival &+ UInt64(priority) &* ageing
             if best.map({ place < $0.place }) ?? true { best = (priority, place) }

@@ -1,8 +1,8 @@
 import CPlatformShims
-import CZlib
 import FilterSupport
 import Glibc
 import ImageCore
+import ImageMetadata
 
 /// What a run has done, so that a run after a crash need not do it again: a line for each job, appended, with a checksum.
 ///
@@ -59,7 +59,7 @@ public final class Journal: Sendable {
     public func isDone(_ key: JobKey) -> Bool { monitor.withLock { $0.done.contains(key) } }
 
     /// How many a run before this one has done.
-    public var doneCount: Int { monitor.withLock { $0.done.count } }
+    package var doneCount: Int { monitor.withLock { $0.done.count } }
 
     /// What the disk has refused: nothing is noted any more.
     public var failure: ImageError? { monitor.withLock { $0.failure } }
@@ -133,10 +133,7 @@ public final class Journal: Sendable {
         return Array("\(text) \(String(checksum(text), radix: 16))\n".utf8)
     }
 
-    private static func checksum(_ text: some StringProtocol) -> UInt {
-        let bytes = Array(text.utf8)
-        return crc32(0, bytes, uInt(bytes.count))
-    }
+    private static func checksum(_ text: some StringProtocol) -> UInt32 { Zlib.crc(0, Array(text.utf8).span.bytes) }
 
     /// The key of a line, without its end; nil for one that is not as it was written.
     private static func key(_ line: [UInt8]) -> JobKey? {

@@ -28,7 +28,7 @@ public final class Metrics: Sendable {
                 state.retries += 1
                 return
             }
-            state.jobs[result.status, default: Array(repeating: 0, count: 8)][result.priority] += 1
+            state.jobs[result.status, default: Array(repeating: 0, count: Job.priorities.count)][result.priority] += 1
             state.buffers.leases &+= result.report.buffers.leases
             state.buffers.allocations &+= result.report.buffers.allocations
             guard result.status == .done else { return }
@@ -53,7 +53,7 @@ public final class Metrics: Sendable {
         var text = Exposition()
         text.family("imgpipe_jobs_total", "counter", "Jobs that have ended.")
         for status in JobResult.Status.allCases {
-            for (priority, count) in (state.jobs[status] ?? Array(repeating: 0, count: 8)).enumerated() where count > 0 || priority == 7 {
+            for (priority, count) in (state.jobs[status] ?? Array(repeating: 0, count: Job.priorities.count)).enumerated() where count > 0 || priority == Job.lastPriority {
                 text.sample("imgpipe_jobs_total", [("status", status.rawValue), ("priority", "\(priority)")], count)
             }
         }

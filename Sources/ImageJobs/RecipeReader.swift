@@ -9,10 +9,7 @@ import ImageCore
 public final class RecipeReader: Sendable {
     private let given: GivenOptions
     private let limits: Limits
-    private let recent = Monitor<[(words: [String], recipe: Recipe)]>([])
-    private static let mostRecent = 32
-    /// What a worker process is told of a picture fits into one packet.
-    private static let mostWordBytes = 16 << 10
+    private let recent = Monitor(RecentRecipes(most: 32))
 
     /// `defaults`: words of a command line, which hold where a query says nothing else. Throws `usage`.
     public init(program: String, defaults: [String], limits: Limits) throws(ImageError) {
@@ -39,14 +36,9 @@ public final class RecipeReader: Sendable {
         }
         let given = try given.adding(members, allowed: Recipe.declarations)
         let words = given.words(of: Recipe.declarations)
-        guard words.reduce(0, { $0 + $1.utf8.count + 1 }) <= Self.mostWordBytes else { throw .usage("options of more than \(Self.mostWordBytes) bytes") }
-        // The same one for the same words: a pipeline keeps what it has made for it.
-        if let known = recent.withLock({ list in list.first { $0.words == words }?.recipe }) { return known }
+        if let known = try recent.withLock({ (recent) throws(ImageError) in try recent.recipe(words) }) { return known }
         let recipe = try Recipe(given, limits: limits)
-        recent.withLock { list in
-            list.insert((words, recipe), at: 0)
-            if list.count > Self.mostRecent { list.removeLast() }
-        }
+        recent.withLock { $0.add(recipe, of: words) }
         return recipe
     }
 

@@ -8,7 +8,7 @@ import Storage
 public final class ResultCache: Sendable {
     public struct Key: Hashable, Sendable {
         private enum Version: Hashable, Sendable {
-            case file(device: UInt64, inode: UInt64, seconds: Int, nanoseconds: Int, byteCount: Int)
+            case file(FileVersion)
             case object(Location, etag: String)
         }
 
@@ -24,9 +24,7 @@ public final class ResultCache: Sendable {
             } else {
                 var status = stat()
                 guard fstat(descriptor.number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-                version = .file(
-                    device: UInt64(status.st_dev), inode: UInt64(status.st_ino), seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec,
-                    byteCount: Int(status.st_size))
+                version = .file(FileVersion(status))
             }
             (self.format, words) = (format, recipe.words)
         }

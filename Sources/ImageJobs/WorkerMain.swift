@@ -22,16 +22,16 @@ public enum WorkerMain {
         guard let limits = try? GivenOptions(CommandDeclaration(program, summary: "", discussion: "", options: []), []).limits() else { exit(70) }
         Sandbox(isWanted: isSandboxed).enter(Console(program: program), wholes: 1, receivesFiles: true)
         let pipeline = Pipeline(limits: limits)
-        var recent: [Recipe] = []
+        var recent = RecentRecipes(most: 4)
         while case (.request(let words, let format, let milliseconds), let number?)? = WorkerMessage.receive(from: socket) {
             let answer: WorkerMessage
             do throws(ImageError) {
                 let recipe: Recipe
-                if let known = recent.first(where: { $0.words == words }) {
+                if let known = try recent.recipe(words) {
                     recipe = known
                 } else {
                     recipe = try Recipe(words: words, limits: limits)
-                    recent = [recipe] + recent.prefix(3)
+                    recent.add(recipe, of: words)
                 }
                 let source = try ByteSource(Descriptor(handed: number), pool: pipeline.pool)
                 let latest = milliseconds == 0 ? nil : Deadline.now + milliseconds * 1_000_000

@@ -33,7 +33,7 @@ final class WorkerProcess {
                 isSilent = false
             }
         #endif
-        process = Self.withCStrings(["imgbatch-worker", WorkerMain.argument]) { arguments in
+        process = Self.withCStrings(["imgpipe-worker", WorkerMain.argument]) { arguments in
             Self.withCStrings(variables) { imgpipe_spawn_self(arguments, $0, sockets[1], isSilent ? 1 : 0) }
         }
         let code = errno

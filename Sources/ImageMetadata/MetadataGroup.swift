@@ -140,3 +140,24 @@ public struct MetadataChoice: Equatable, Sendable {
         return dropped.subtracting([.icc, .orientation, .exif, .resolution]).groups
     }
 }
+
+extension MetadataChoice {
+    /// Whether a text of the pixel stream stays: one that carries another container only where all of that does.
+    func keepsTextRecord(_ keyword: String) -> Bool {
+        switch PNGText.container(keyword) {
+        case nil: keepsText(keyword)
+        case .icc?, .iptc?, .all?: keepsUnknown
+        case let container?: keepsAll(of: container)
+        }
+    }
+
+    /// Whether a text that carries no other container stays: PNG specification, 3rd edition, 11.3.3.1.
+    func keepsText(_ keyword: String) -> Bool {
+        let lowered = keyword.lowercased()
+        // ImageMagick's date:create among them.
+        if lowered.contains("time") || lowered.contains("date") { return keeps(.time, in: .comment) }
+        if lowered == "copyright" || lowered == "author" { return keeps(.copyright, in: .comment) }
+        if ["gps", "geo:", "latitude", "longitude"].contains(where: lowered.contains) { return keeps(.gps, in: .comment) }
+        return keeps(.comment)
+    }
+}

@@ -5,7 +5,10 @@ import ImageCore
 struct LocalStore: ObjectStore {
     func status(of location: Location) throws(ImageError) -> StoredFile? {
         var status = stat()
-        if Self.path(location).withCString({ stat($0, &status) }) == 0 { return StoredFile(status) }
+        if Self.path(location).withCString({ stat($0, &status) }) == 0 {
+            if status.st_mode & S_IFMT == S_IFDIR { throw .cannotOpen(errno: EISDIR) }
+            return StoredFile(status)
+        }
         guard [ENOENT, ENOTDIR].contains(errno) else { throw .cannotOpen(errno: errno) }
         return nil
     }
@@ -27,22 +30,6 @@ struct LocalStore: ObjectStore {
         }
         if failure != 0 { throw .readFailed(errno: failure) }
         return bytes
-    }
-
-    func whole(_ location: Location, limitBytes: Int) throws(ImageError) -> (bytes: [UInt8], file: StoredFile) {
-        let descriptor = try Descriptor.open(reading: Self.path(location))
-        let file = StoredFile(descriptor: descriptor.number)
-        let source = try ByteSource(descriptor, pool: BufferPool(limitBytes: 2 * ByteSource.windowBytes))
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(Int(clamping: min(file.byteCount ?? 0, UInt64(limitBytes))))
-        while try source.refill() > 0 {
-            guard bytes.count + source.waitingCount <= limitBytes else {
-                throw .overLimit(.memory, value: file.byteCount ?? UInt64(bytes.count + source.waitingCount), maximum: UInt64(limitBytes))
-            }
-            bytes += source.window
-            source.skip(source.waitingCount)
-        }
-        return (bytes, file)
     }
 
     func sink(for location: Location, mayReplace: Bool, synchronizes: Bool, pool: BufferPool) throws(ImageError) -> any ByteSink {

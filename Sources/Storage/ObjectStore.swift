@@ -34,9 +34,6 @@ public protocol ObjectStore: Sendable {
     /// `transferFailed` where the file has changed since. Nil: whatever is there.
     func read(_ location: Location, at offset: UInt64, count: Int, of version: StoredFile?) throws(ImageError) -> [UInt8]
 
-    /// All of it. Throws `overLimit(.memory)` where that is more than `limitBytes`.
-    func whole(_ location: Location, limitBytes: Int) throws(ImageError) -> (bytes: [UInt8], file: StoredFile)
-
     /// Those whose names begin with `prefix`, in the order of the store: of bytes. `each` gives false to end the list.
     func list(_ prefix: Location, _ each: (ListedFile) throws(ImageError) -> Bool) throws(ImageError)
 

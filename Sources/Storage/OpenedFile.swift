@@ -56,7 +56,7 @@ public final class OpenedFile {
     /// Ends what is under way, at once; nothing more can be read then.
     public func close() {
         if number >= 0 { _ = takeDescriptor() }
-        pump?.stop()
+        pump?.cancel()
         for thread in threads { thread.join() }
         threads = []
     }

@@ -59,11 +59,7 @@ final class RangePump: Sendable {
     var failure: ImageError? { state.withLock { $0.failure } }
 
     /// Ends what is under way; the threads end soon.
-    func stop() {
-        cancel()
-    }
-
-    private func cancel() {
+    func cancel() {
         cancellation.cancel()
         // Under the lock, so that nobody is between a look and its sleep.
         state.update { _ in }
@@ -117,11 +113,7 @@ final class RangePump: Sendable {
     // MARK: Writing
 
     private func write() {
-        // A reader that has gone is no reason for a signal.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        Thread.blockBrokenPipe()
         while let bytes = take(), write(bytes) {
             state.withLock { $0.room = bytes }
         }

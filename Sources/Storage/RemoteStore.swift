@@ -56,15 +56,4 @@ extension RemoteStore {
         }
         return window.take()
     }
-
-    public func whole(_ location: Location, limitBytes: Int) throws(ImageError) -> (bytes: [UInt8], file: StoredFile) {
-        let window = MemoryWindow()
-        let download = Download(self, location, 0..<(.max), of: nil, mostBytes: UInt64(limitBytes), to: window)
-        do throws(TransferFault) {
-            try download.run(Transport.Terms())
-        } catch {
-            throw download.receivedBytes == 0 ? error.ofOpening : error.ofReading
-        }
-        return (window.take(), download.file ?? StoredFile())
-    }
 }

@@ -97,11 +97,10 @@ public final class Storage: Sendable {
             return OpenedFile(try memory.descriptor(), file)
         }
         let scratch = try ScratchFile.Whole()
-        let sink = ScratchSink(scratch)
-        let rest = Download(store, location, 0..<(.max), of: file, mostBytes: UInt64(pool.limitBytes), to: sink)
+        let rest = Download(store, location, 0..<(.max), of: file, mostBytes: UInt64(pool.limitBytes), to: scratch)
         try Self.run(rest, pool)
         file.byteCount = rest.receivedBytes
-        return OpenedFile(try sink.descriptor(), file, scratch: scratch)
+        return OpenedFile(try scratch.descriptor(), file, scratch: scratch)
     }
 
     private static func run(_ download: Download, _ pool: BufferPool) throws(ImageError) {
@@ -112,24 +111,4 @@ public final class Storage: Sendable {
             throw isFirst && download.receivedBytes == 0 ? error.ofOpening : error.ofReading
         }
     }
-}
-
-/// A file without a name, from its start.
-private final class ScratchSink: ByteSink {
-    private let file: ScratchFile.Whole
-
-    init(_ file: ScratchFile.Whole) { self.file = file }
-
-    func write(_ bytes: RawSpan) throws(ImageError) {
-        do throws(ImageError) {
-            try Descriptor(number: file.number, owned: false).write(bytes)
-        } catch .writeFailed(let code) {
-            throw .temporaryFile(errno: code)
-        }
-    }
-
-    func commit() {}
-    func reset() {}
-
-    func descriptor() throws(ImageError) -> Descriptor { try file.descriptor() }
 }

@@ -1,5 +1,6 @@
 import CPlatformShims
 import Glibc
+import ImageCore
 
 /// How much is done at once, as far as files may be open.
 struct LoadLimits {
@@ -16,9 +17,7 @@ struct LoadLimits {
     /// Raises what this process may have open to what the system lets it: 1,024 is a limit of old for programs that call select(2).
     init(slots: Int) {
         imgpipe_raise_open_files()
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        let jobs = max(1, (Int(clamping: limit.rlim_cur) - Self.otherFiles) / Self.filesPerJob)
+        let jobs = max(1, (Descriptor.most - Self.otherFiles) / Self.filesPerJob)
         self.slots = min(slots, jobs)
         threads = min(self.slots * Self.threadsPerSlot, max(jobs, self.slots))
     }

@@ -15,7 +15,7 @@ final class ProgressBar: Sendable {
     private let start: UInt64
     private let counts: @Sendable () -> Counts
     private let isEnded = Mutex(false)
-    private static let nanoseconds: UInt32 = 200_000
+    private static let microseconds: UInt32 = 200_000
 
     /// Nil where standard error is no terminal.
     init?(_ start: UInt64, counts: @escaping @Sendable () -> Counts) {
@@ -24,7 +24,7 @@ final class ProgressBar: Sendable {
         _ = try? Thread { [self] in
             while !isEnded.withLock({ $0 }) {
                 isEnded.withLock { if !$0 { write(line + "\r") } }
-                usleep(Self.nanoseconds)
+                usleep(Self.microseconds)
             }
         }
     }

@@ -38,7 +38,7 @@ final class ExifText {
         if field.directory != .gps, case .numbers(let numbers) = field.value, numbers.count == 1, let text = try worded(field) { return text }
         return switch field.value {
         case .text(let text): text
-        case .numbers(let numbers): numbers.map(NumberText.general).joined(separator: " ")
+        case .numbers(let numbers): numbers.map({ NumberText.general($0) }).joined(separator: " ")
         }
     }
 

@@ -78,7 +78,7 @@ enum InfoJSON {
         switch value {
         case .text(let text): .text(text)
         case .numbers(let numbers) where numbers.count == 1: .number(numbers[0])
-        case .numbers(let numbers): .text(numbers.map(NumberText.general).joined(separator: " "))
+        case .numbers(let numbers): .text(numbers.map { NumberText.general($0) }.joined(separator: " "))
         }
     }
 

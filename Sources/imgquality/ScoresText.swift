@@ -1,15 +1,10 @@
-import CPlatformShims
+import FilterSupport
 import ImageCore
 
 /// Scores for people and for programs.
 enum ScoresText {
     /// Six digits that mean something.
-    private static func text(_ value: Double) -> String {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 40) { text in
-            _ = imgpipe_format_number(text.baseAddress!, text.count, 6, value)
-            return String(cString: text.baseAddress!)
-        }
-    }
+    private static func text(_ value: Double) -> String { NumberText.general(value, digits: 6) }
 
     /// psnr 38.214 ssim 0.97123
     static func line(_ scores: QualityScores) -> String {

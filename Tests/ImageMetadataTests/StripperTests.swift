@@ -36,7 +36,7 @@ import Testing
     private func png(_ chunks: [UInt8] = [], end: [UInt8] = []) -> [UInt8] {
         // A stored block of two zeros.
         let pixel: [UInt8] = [0x78, 1, 1, 2, 0, 0xfd, 0xff, 0, 0, 0, 2, 0, 1]
-        return PNGStripper.signature + chunk("IHDR", [0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0]) + chunks + chunk("IDAT", pixel) + chunk("IEND", end)
+        return PNGChunk.signature + chunk("IHDR", [0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0]) + chunks + chunk("IDAT", pixel) + chunk("IEND", end)
     }
 
     @Test(arguments: ["gAMA", "cHRM", "sRGB", "cICP", "mDCV", "mDCv", "cLLI", "cLLi", "sBIT", "bKGD", "pHYs", "acTL", "fcTL", "fdAT"])

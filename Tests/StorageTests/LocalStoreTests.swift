@@ -21,7 +21,7 @@ struct LocalStoreTests {
         try sink.commit()
     }
 
-    @Test func whatWasWrittenIsReadInPartsAndWhole() throws {
+    @Test func whatWasWrittenIsReadInParts() throws {
         try inDirectory { directory in
             let (location, bytes) = (try Location(directory + "a"), Array(0...255) as [UInt8])
             #expect(try store.status(of: location) == nil)
@@ -31,8 +31,6 @@ struct LocalStoreTests {
             #expect(try store.read(location, at: 10, count: 5, of: file) == Array(bytes[10..<15]))
             #expect(try store.read(location, at: 250, count: 100, of: nil) == Array(bytes[250...]))
             #expect(try store.read(location, at: 1000, count: 1, of: nil) == [])
-            #expect(try store.whole(location, limitBytes: 256).bytes == bytes)
-            #expect(throws: ImageError.overLimit(.memory, value: 256, maximum: 255)) { try store.whole(location, limitBytes: 255) }
             #expect(throws: ImageError.refusedOutput("file exists")) { try put([1], location, mayReplace: false) }
             try put([1, 2], location)
             #expect(throws: ImageError.transferFailed("has changed while it was read")) { try store.read(location, at: 0, count: 1, of: file) }

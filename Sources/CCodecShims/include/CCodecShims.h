@@ -99,8 +99,9 @@ imgpipe_code imgpipe_jpeg_read_planes(imgpipe_jpeg_decoder *, uint8_t **rows[3],
 /* Reads on to EOI. */
 imgpipe_code imgpipe_jpeg_finish(imgpipe_jpeg_decoder *);
 
-/* Bytes given by `fill` and not used yet. */
 imgpipe_jpeg_damage imgpipe_jpeg_damage_of(const imgpipe_jpeg_decoder *);
+
+/* Bytes given by `fill` and not used yet. */
 size_t imgpipe_jpeg_unread(const imgpipe_jpeg_decoder *);
 
 /* What the last failure was, in the library's words; the last warning that was let pass, or "". */
@@ -190,7 +191,7 @@ const char *imgpipe_png_warning(const imgpipe_png_decoder *);
    read the file himself. */
 size_t imgpipe_png_first_idat_bytes(const imgpipe_png_decoder *);
 
-/* ---- zlib streams, through ISA-L ---- */
+/* ---- zlib streams, through ISA-L, or zlib with IMG_ZLIB ---- */
 
 typedef struct imgpipe_inflater imgpipe_inflater;
 
@@ -210,7 +211,7 @@ imgpipe_inflate_result imgpipe_inflate(
     imgpipe_inflater *, const uint8_t *input, uint32_t input_count, uint32_t *taken, uint8_t *output, uint32_t output_count,
     uint32_t *given);
 
-/* ---- zlib streams out, quickly: ISA-L's levels ---- */
+/* ---- zlib streams out, quickly: ISA-L's levels, or zlib's own with IMG_ZLIB ---- */
 
 typedef struct imgpipe_deflater imgpipe_deflater;
 

@@ -18,9 +18,6 @@ int imgpipe_open(const char *path, int flags, unsigned mode);
 /* fcntl(F_GETFD): not 0 where nothing is open under this number. */
 int imgpipe_is_closed(int descriptor);
 
-/* fcntl(F_DUPFD_CLOEXEC): another number for what is open under this one; -1 on failure. */
-int imgpipe_duplicate(int descriptor);
-
 /* The same file from its start, to be read alone; where there is no /proc, a duplicate. -1 on failure. */
 int imgpipe_reopen_for_reading(int descriptor);
 
@@ -37,7 +34,7 @@ int imgpipe_open_unnamed(const char *directory, int flags, unsigned mode);
 int imgpipe_link_descriptor(int descriptor, const char *path);
 
 /* A temporary name that the signals which end a process from outside remove before they do; gives its place, for
-   imgpipe_keep_on_signal, or -1 when all of 64 are taken or `path`, which is copied, is longer than PATH_MAX.
+   imgpipe_keep_on_signal, or -1 when all of 320 are taken or `path`, which is copied, is longer than PATH_MAX.
    The handlers are set at the first call. Threads may call both. */
 int imgpipe_remove_on_signal(const char *path);
 

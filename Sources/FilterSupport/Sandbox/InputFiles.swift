@@ -100,11 +100,7 @@ public final class InputFiles: Sendable {
     }
 
     /// Half of what the process may have open, at most.
-    private static var mostOpen: Int {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        return min(256, Int(clamping: limit.rlim_cur / 2))
-    }
+    private static var mostOpen: Int { min(256, Descriptor.most / 2) }
 
     public var hasOpener: Bool { opener != nil }
 
@@ -150,7 +146,7 @@ public final class InputFiles: Sendable {
 extension InputNames {
     /// What a fault of the list is about.
     public var subject: [UInt8] {
-        if case .list(let path) = self, !path.isStandardStream { path.bytes } else { Array("standard input".utf8) }
+        if case .list(let path) = self, !path.isStandardStream { path.bytes } else { Console.standardInput }
     }
 
     /// Whether somebody may still be writing them.

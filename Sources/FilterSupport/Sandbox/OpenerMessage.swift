@@ -1,4 +1,3 @@
-import CPlatformShims
 import Glibc
 import ImageCore
 

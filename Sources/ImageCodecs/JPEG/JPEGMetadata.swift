@@ -5,8 +5,8 @@ import ImageMetadata
 struct JPEGMetadata {
     private var exif: [UInt8]?
     private var xmp: [UInt8]?
-    /// Parts of extended XMP by the digest of the whole, and by where they begin in it.
-    private var xmpParts: [[UInt8]: [Int: [UInt8]]] = [:]
+    /// Parts of extended XMP, each behind its head.
+    private var xmpParts: [ArraySlice<UInt8>] = []
     /// Photoshop's image resources, of several segments one after another.
     private var resources: [UInt8] = []
     private var comments: [[UInt8]] = []
@@ -20,32 +20,29 @@ struct JPEGMetadata {
 
     /// `bytes`: the payload of one segment.
     mutating func take(code: UInt32, _ bytes: UnsafeRawBufferPointer) throws(ImageError) {
-        func content(after signature: StaticString) -> [UInt8]? {
-            let n = signature.utf8CodeUnitCount
-            guard bytes.count > n, (0..<n).allSatisfy({ bytes[$0] == signature.utf8Start[$0] }) else { return nil }
-            return Array(bytes[n...])
+        func content(after signature: [UInt8]) -> [UInt8]? {
+            bytes.count > signature.count && bytes.starts(with: signature) ? Array(bytes[signature.count...]) : nil
         }
         var kept: [UInt8]?
         switch code {
         case 0xe1:
-            if let block = content(after: "Exif\0\0") {
+            if let block = content(after: JPEGSegment.exifSignature) {
                 // Some writers go on in a second segment where one is too small; a second block is none.
                 if exif == nil || !(block.starts(with: "II".utf8) || block.starts(with: "MM".utf8)) { exif = (exif ?? []) + block }
                 kept = block
-            } else if xmp == nil, let packet = content(after: "http://ns.adobe.com/xap/1.0/\0") {
+            } else if xmp == nil, let packet = content(after: JPEGSegment.xmpSignature) {
                 (xmp, kept) = (packet, packet)
-            } else if let part = content(after: "http://ns.adobe.com/xmp/extension/\0"), part.count > Self.xmpPartHeadBytes {
-                let offset = part[36..<40].reduce(0) { $0 << 8 | Int($1) }
-                xmpParts[Array(part[..<32]), default: [:]][offset] = Array(part[Self.xmpPartHeadBytes...])
+            } else if let part = content(after: JPEGSegment.extendedXMPSignature), part.count > ExtendedXMP.partHeadBytes {
+                xmpParts.append(part[...])
                 kept = part
             }
         case 0xe2:
-            if let part = content(after: "ICC_PROFILE\0"), part.count > 2, iccParts[part[0]] == nil {
+            if let part = content(after: JPEGSegment.iccSignature), part.count > 2, iccParts[part[0]] == nil {
                 iccParts[part[0]] = Array(part[2...])
                 (iccCount, kept) = (part[1], part)
             }
         case 0xed:
-            if let part = content(after: "Photoshop 3.0\0") {
+            if let part = content(after: JPEGSegment.photoshopSignature) {
                 resources += part
                 kept = part
             }
@@ -73,26 +70,14 @@ struct JPEGMetadata {
         return profile
     }
 
-    /// Digest, length of the whole, offset of the part: XMP specification part 3, table 3.
-    static let xmpPartHeadBytes = ExtendedXMP.digestCount + 8
-
-    /// The packet, with what is in further segments where all of it is there and can be joined to it.
-    private func wholeXMP() -> (packet: [UInt8]?, isWhole: Bool) {
-        guard let xmp, let digest = ExtendedXMP.digest(in: xmp) else { return (xmp, true) }
-        var whole: [UInt8] = []
-        for (offset, part) in (xmpParts[digest] ?? [:]).sorted(by: { $0.key < $1.key }) where offset == whole.count { whole += part }
-        if let joined = ExtendedXMP.joined(xmp, whole) { return (joined, true) }
-        return (ExtendedXMP.withoutNote(xmp), false)
-    }
-
     /// What there is; `isWhole` is false where extended XMP is not.
     func records() -> (records: [MetadataRecord], isWhole: Bool) {
-        let (xmp, isWhole) = wholeXMP()
+        let xmp = xmp.map { ExtendedXMP.whole($0, parts: xmpParts) }
         var records: [MetadataRecord] = []
         if let icc { records.append(MetadataRecord(.icc, icc)) }
         if let exif { records.append(MetadataRecord(.exif, exif)) }
-        if let xmp { records.append(MetadataRecord(.xmp, xmp)) }
+        if let xmp { records.append(MetadataRecord(.xmp, xmp.packet)) }
         if let iptc = PhotoshopResources.iptc(in: resources) { records.append(MetadataRecord(.iptc, iptc)) }
-        return (records + comments.map { MetadataRecord(.text, $0) }, isWhole)
+        return (records + comments.map { MetadataRecord(.text, $0) }, xmp?.isJoined ?? true)
     }
 }

@@ -1,4 +1,4 @@
-import CZlib
+import CCodecShims
 import ImageCore
 import ImageMetadata
 
@@ -20,7 +20,7 @@ enum PNGChunks {
             if isBehind && [FourCC("eXIf"), FourCC("tEXt"), FourCC("zTXt"), FourCC("iTXt")].contains(type) {
                 try limits.check(.metadata, length)
                 guard let chunk = source.peek(at: at + 4, count: Int(length) + 8) else { break }
-                if crc32(0, chunk, UInt32(length) + 4) == chunk.suffix(4).reduce(0, { $0 << 8 | UInt($1) }) {
+                if imgpipe_crc32(0, chunk, Int(length) + 4) == chunk.suffix(4).reduce(0, { $0 << 8 | UInt32($1) }) {
                     try chunk[4..<chunk.count - 4].withUnsafeBufferPointer { (payload) throws(ImageError) in
                         try take(type, UnsafeRawBufferPointer(payload))
                     }

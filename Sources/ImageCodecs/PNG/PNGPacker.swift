@@ -1,5 +1,4 @@
 import CCodecShims
-import CVectorOps
 import ImageCore
 
 /// Rows as the content of IDAT chunks, by ISA-L: for the levels of compression that are about time. Filters are chosen among Sub, Up and
@@ -75,7 +74,7 @@ final class PNGPacker {
             let state = imgpipe_deflate(
                 deflater, bytes + done, UInt32(count - done), isLast ? 1 : 0, &taken, target + packedBytes,
                 UInt32(Self.chunkBytes - packedBytes), &given)
-            guard state >= 0 else { throw .internalError("ISA-L does not deflate") }
+            guard state >= 0 else { throw .internalError("deflate fails") }
             done += Int(taken)
             packedBytes += Int(given)
             if packedBytes == Self.chunkBytes {

@@ -2,10 +2,10 @@ import CCodecShims
 import CVectorOps
 import ImageCore
 
-/// The rows of a PNG that is not interlaced, from its first IDAT on, through ISA-L's inflate, and the chunks behind them: PNG
+/// The rows of a PNG that is not interlaced, from its first IDAT on, through the inflater, and the chunks behind them: PNG
 /// specification, 3rd edition, 5 and 9. Checksums of chunks and of the compressed stream are checked.
 ///
-/// Four rows of pixels of three or four bytes are unfiltered together, others one by one.
+/// Eight rows, or four, of pixels of three or four bytes are unfiltered together, others one by one.
 final class PNGRows {
     /// What a chunk behind the rows is given to; it has a right checksum.
     typealias TakeChunk = (FourCC, UnsafeRawBufferPointer) throws(ImageError) -> Void
@@ -58,7 +58,7 @@ final class PNGRows {
 
     deinit { imgpipe_inflater_free(inflater) }
 
-    /// `source` stands at the content of the first IDAT, of `chunkBytes` bytes. `format`: 8 or 16 bits a sample, as in the file.
+    /// `source` stands at the content of the first IDAT, of `chunkBytes` bytes. `info`: of the picture, its samples as in the file.
     func begin(_ source: ByteSource, chunkBytes: Int, info: ImageInfo) throws(ImageError) {
         self.source = source
         rowBytes = info.rowBytes
@@ -174,7 +174,7 @@ final class PNGRows {
 
     /// As many bytes as the input at hand gives, at least none; moves on to the next IDAT.
     private func inflateSome(to target: UnsafeMutablePointer<UInt8>, byteCount: Int) throws(ImageError) -> Int {
-        // Behind a wrong checksum ISA-L would go on with what is no stream.
+        // Behind a wrong checksum the inflater would go on with what is no stream.
         if hasStreamEnded { return 0 }
         let source = source!
         if chunkLeft > 0 { try fetch() }
@@ -324,9 +324,4 @@ final class PNGRows {
         source.skip(4)
         return number
     }
-}
-
-extension FourCC {
-    /// Letters, as they stand in a file.
-    fileprivate var text: String { String(decoding: bytes, as: UTF8.self) }
 }

@@ -103,8 +103,7 @@ final class SalvagedPicture: RowSource {
 
     // MARK: Filling
 
-    /// Rows of a band: more than one where rows share chroma.
-    private var bandRows: Int { info.format.layout == .planar ? info.format.subsampling.vertical : 1 }
+    private var bandRows: Int { info.format.bandRows }
 
     private func keepLast(_ bands: inout MutableRawSpan, _ rows: Int) {
         guard rows > 0 else { return }

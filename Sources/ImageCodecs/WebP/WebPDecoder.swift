@@ -15,7 +15,7 @@ final class WebPDecoder: RowSource, StatefulDecoder {
     var state = DecodingState.idle
     /// Of a file that is salvaged: what was wrong with its container, or where it ended.
     private var containerFault: ImageError?
-    private var rebuilt: WebPChunks.Rebuilt?
+    private var rebuilt: RebuiltWebP?
     /// Rows of the frame that are decoded, from the first on.
     private var readyRows = 0
 
@@ -113,7 +113,7 @@ final class WebPDecoder: RowSource, StatefulDecoder {
         let isAnimated = status == VP8_STATUS_OK && features.has_animation != 0
         // Of an animation each frame is looked at.
         if fault == nil && !isAnimated && Self.isWhole(bytes) { return file }
-        guard let rebuilt = try WebPChunks.rebuilt(bytes, limits: options.limits, pool: pool) else {
+        guard let rebuilt = try RebuiltWebP.of(bytes, limits: options.limits, pool: pool) else {
             // Its first rows may come for all that.
             containerFault = containerFault ?? .damaged("corrupt WebP data")
             return file
@@ -227,32 +227,6 @@ extension WebPBitstreamFeatures {
     /// Whether libwebp's scaling keeps everything in its place. It scales the planes of a lossy picture each by itself: alpha apart from
     /// colours would have these bleed, and chroma of an odd side, rounded up to whole samples, would move against luma.
     fileprivate var scalesEvenly: Bool { isLossless || (has_alpha == 0 && width % 2 == 0 && height % 2 == 0) }
-}
-
-/// The chunks around the picture.
-enum WebPContainer {
-    /// Metadata, loop count and frame count of a whole file.
-    static func read(
-        _ start: UnsafePointer<UInt8>, _ count: Int, limits: Limits
-    ) throws(ImageError) -> ([MetadataRecord], loop: UInt32, frames: UInt32) {
-        let file = UnsafeRawBufferPointer(start: start, count: count)
-        // Only what an extended header speaks of counts.
-        guard let flags = WebPChunks.flags(of: file) else { return ([], 0, 1) }
-        let chunks = WebPChunks.walk(file)
-        var records: [MetadataRecord] = []
-        for kind in WebPChunks.metadataTypes {
-            guard flags & kind.flag != 0, let chunk = chunks.first(where: { $0.type == kind.type && $0.isWhole }) else { continue }
-            var payload = Array(file[chunk.content])
-            // Some writers put JPEG's header before the TIFF header.
-            if kind.record == .exif && payload.starts(with: "Exif\0\0".utf8) { payload.removeFirst(6) }
-            if !payload.isEmpty { records.append(MetadataRecord(kind.record, payload)) }
-        }
-        try limits.check(.metadata, UInt64(records.reduce(0) { $0 + $1.payload.count }))
-        guard flags & WebPChunks.animationFlag != 0 else { return (records, 0, 1) }
-        let control = chunks.first { $0.type == FourCC("ANIM") && $0.content.count >= 6 }
-        let loop = control.map { UInt32(file[$0.content.lowerBound + 4]) | UInt32(file[$0.content.lowerBound + 5]) << 8 }
-        return (records, loop ?? 0, UInt32(clamping: chunks.count { $0.type == FourCC("ANMF") }))
-    }
 }
 
 /// An animation's frames, composed one on another.

@@ -221,11 +221,7 @@ public final class ByteSource {
         if isRegularFile { return self }
         let file = try ScratchFile.Whole()
         repeat {
-            do throws(ImageError) {
-                try Descriptor(number: file.number, owned: false).write(waiting)
-            } catch .writeFailed(let code) {
-                throw .temporaryFile(errno: code)
-            }
+            try file.write(waiting)
             skip(unread.count)
         } while try refill() > 0
         guard lseek(file.number, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }

@@ -14,6 +14,13 @@ public struct Descriptor: ~Copyable {
     /// Number 1, which stays open.
     public static var standardOutput: Descriptor { Descriptor(number: 1, owned: false) }
 
+    /// How many this process may have open.
+    public static var most: Int {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(clamping: limit.rlim_cur)
+    }
+
     /// `number`: of an open descriptor. `owned`: it is closed when this value ends.
     public init(number: Int32, owned: Bool = true) {
         (self.number, self.owned) = (number, owned)
@@ -75,12 +82,6 @@ public struct Descriptor: ~Copyable {
     public var kind: mode_t {
         var status = stat()
         return fstat(number, &status) == 0 ? status.st_mode & S_IFMT : 0
-    }
-
-    /// Of a regular file; 0 of anything else.
-    package var byteCount: UInt64 {
-        var status = stat()
-        return fstat(number, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? UInt64(max(0, status.st_size)) : 0
     }
 
     /// read(2) of up to `count` bytes; 0 at the end.

@@ -32,6 +32,23 @@ public struct FileIdentity: Hashable, Sendable {
     public var isPipe: Bool { [S_IFIFO, S_IFSOCK, S_IFCHR].contains(kind) }
 }
 
+/// The content that a file had when stat(2) was asked: numbers of inodes are used again.
+public struct FileVersion: Hashable, Sendable {
+    private let identity: FileIdentity
+    private let seconds: Int
+    private let nanoseconds: Int
+    private let byteCount: off_t
+
+    /// Of the file that stat(2) has told this of.
+    public init(_ status: stat) {
+        identity = FileIdentity(status)
+        (seconds, nanoseconds, byteCount) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_size)
+    }
+
+    /// Of no two versions the same.
+    public var text: String { "\(identity.device).\(identity.inode).\(seconds).\(nanoseconds).\(byteCount)" }
+}
+
 /// A name in a directory, however one comes there.
 public struct OutputPlace: Hashable, Sendable {
     private let device: dev_t

@@ -16,11 +16,7 @@ public final class MemoryFile: ByteSink {
     deinit { close(number) }
 
     public func write(_ bytes: RawSpan) throws(ImageError) {
-        do throws(ImageError) {
-            try Descriptor(number: number, owned: false).write(bytes)
-        } catch .writeFailed(let code) {
-            throw .temporaryFile(errno: code)
-        }
+        try ScratchFile.write(bytes, to: number)
         byteCount += bytes.byteCount
     }
 

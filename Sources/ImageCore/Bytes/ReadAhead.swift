@@ -53,11 +53,7 @@ package final class ReadAhead: @unchecked Sendable {
     /// Moves bytes until the input ends and all are out. An input that cannot be read further ends early, which its reader sees; a reader that
     /// is gone does not stop it, so that the writer is not killed.
     package func pump() {
-        // A reader that is gone is no reason for a signal.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        Thread.blockBrokenPipe()
         _ = fcntl(output, F_SETFL, O_NONBLOCK)
         var isAtEnd = false
         var block = [UInt8](repeating: 0, count: Self.blockBytes)

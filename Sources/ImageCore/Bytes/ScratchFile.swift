@@ -144,8 +144,17 @@ package enum ScratchFile {
         deinit { ScratchFile.state.withLock { $0.giveBack(range) } }
     }
 
+    /// Where what is written has no name either: that it cannot be is `temporaryFile`.
+    static func write(_ bytes: RawSpan, to number: Int32) throws(ImageError) {
+        do throws(ImageError) {
+            try Descriptor(number: number, owned: false).write(bytes)
+        } catch .writeFailed(let code) {
+            throw .temporaryFile(errno: code)
+        }
+    }
+
     /// A file like it, for one who does not know how much that will be.
-    package final class Whole {
+    package final class Whole: ByteSink {
         package let number: Int32
 
         /// Throws `temporaryFile` where there is none to be had.
@@ -153,6 +162,14 @@ package enum ScratchFile {
             let spare = ScratchFile.state.withLock { $0.spare.popLast() }
             number = spare ?? ScratchFile.openUnnamed()
             guard number >= 0 else { throw .temporaryFile(errno: errno) }
+        }
+
+        package func write(_ bytes: RawSpan) throws(ImageError) { try ScratchFile.write(bytes, to: number) }
+
+        package func commit() {}
+
+        package func reset() throws(ImageError) {
+            guard ftruncate(number, 0) == 0, lseek(number, 0, SEEK_SET) == 0 else { throw .temporaryFile(errno: errno) }
         }
 
         /// Its content from the start, to be read alone, while this value lives; one reader at a time.
@@ -163,8 +180,7 @@ package enum ScratchFile {
         }
 
         deinit {
-            _ = ftruncate(number, 0)
-            lseek(number, 0, SEEK_SET)
+            try? reset()
             ScratchFile.state.withLock { $0.spare.append(number) }
         }
     }

@@ -1,25 +1,9 @@
 /// The fields of EXIF that say what a picture looks like: CIPA DC-008 (EXIF 2.32), 4.6. A block begins with its TIFF header.
 public enum Exif {
-    private enum Tag {
-        static let imageWidth = 0x0100
-        static let imageLength = 0x0101
-        static let stripOffsets = 0x0111
-        static let orientation = 0x0112
-        static let stripByteCounts = 0x0117
-        static let subDirectories = 0x014a
-        static let thumbnailOffset = 0x0201
-        static let thumbnailByteCount = 0x0202
-        static let exifDirectory = 0x8769
-        static let gpsDirectory = 0x8825
-        static let pixelXDimension = 0xa002
-        static let pixelYDimension = 0xa003
-        static let interoperabilityDirectory = 0xa005
-    }
-
     /// The orientation that a block says, 1...8; nil when it says none that is legal.
     public static func orientation(of block: [UInt8]) -> UInt8? {
         guard let tiff = TIFFBlock(block), let directory = tiff.firstDirectory,
-            let entry = tiff.entries(at: directory).first(where: { $0.tag == Tag.orientation }), entry.type == TIFFBlock.short,
+            let entry = tiff.entries(at: directory).first(where: { $0.tag == ExifTag.orientation }), entry.type == TIFFBlock.short,
             let value = tiff.number(at: entry.valueAt, byteCount: 2)
         else { return nil }
         return (1...8).contains(value) ? UInt8(value) : nil
@@ -37,16 +21,16 @@ public enum Exif {
         var hasSeenExif = false
         for entry in tiff.entries(at: directory) {
             switch entry.tag {
-            case Tag.orientation where entry.type == TIFFBlock.short: tiff.setNumber(1, at: entry.valueAt, byteCount: 2)
-            case Tag.imageWidth where tiff.value(entry) != nil: tiff.setValue(Int(width), entry)
-            case Tag.imageLength where tiff.value(entry) != nil: tiff.setValue(Int(height), entry)
-            case Tag.exifDirectory:
+            case ExifTag.orientation where entry.type == TIFFBlock.short: tiff.setNumber(1, at: entry.valueAt, byteCount: 2)
+            case ExifTag.imageWidth where tiff.value(entry) != nil: tiff.setValue(Int(width), entry)
+            case ExifTag.imageLength where tiff.value(entry) != nil: tiff.setValue(Int(height), entry)
+            case ExifTag.exifDirectory:
                 // The first: a block may claim thousands.
                 guard !hasSeenExif, let inner = tiff.value(entry) else { continue }
                 hasSeenExif = true
                 for entry in tiff.entries(at: inner) where tiff.value(entry) != nil {
-                    if entry.tag == Tag.pixelXDimension { tiff.setValue(Int(width), entry) }
-                    if entry.tag == Tag.pixelYDimension { tiff.setValue(Int(height), entry) }
+                    if entry.tag == ExifTag.pixelXDimension { tiff.setValue(Int(width), entry) }
+                    if entry.tag == ExifTag.pixelYDimension { tiff.setValue(Int(height), entry) }
                 }
             default: continue
             }
@@ -81,7 +65,7 @@ public enum Exif {
         else { return nil }
         let entries = tiff.entries(at: second)
         func value(_ tag: Int) -> Int? { entries.first { $0.tag == tag }.flatMap { tiff.values($0).first } }
-        guard let offset = value(Tag.thumbnailOffset), let count = value(Tag.thumbnailByteCount) else { return nil }
+        guard let offset = value(ExifTag.thumbnailOffset), let count = value(ExifTag.thumbnailByteCount) else { return nil }
         let range = tiff.range(from: offset, atMost: count)
         return tiff.bytes[range].starts(with: [0xff, 0xd8]) ? Array(tiff.bytes[range]) : nil
     }
@@ -92,7 +76,7 @@ public enum Exif {
         func values(_ tag: Int) -> [Int] { entries.first { $0.tag == tag }.map(tiff.values) ?? [] }
         var ranges = entries.compactMap(tiff.outerBytes)
         ranges.append(tiff.range(from: directory, atMost: 2 + 12 * entries.count + 4))
-        for (offset, count) in [(Tag.thumbnailOffset, Tag.thumbnailByteCount), (Tag.stripOffsets, Tag.stripByteCounts)] {
+        for (offset, count) in [(ExifTag.thumbnailOffset, ExifTag.thumbnailByteCount), (ExifTag.stripOffsets, ExifTag.stripByteCounts)] {
             for (offset, count) in zip(values(offset), values(count)) { ranges.append(tiff.range(from: offset, atMost: count)) }
         }
         return ranges
@@ -100,7 +84,7 @@ public enum Exif {
 
     /// The header, the directory at `first` and those it leads to, and their values; a MakerNote is one of these, whatever is in it.
     private static func keptBytes(_ tiff: TIFFBlock, at first: Int) -> [Range<Int>] {
-        let deeper: Set = [Tag.exifDirectory, Tag.gpsDirectory, Tag.interoperabilityDirectory, Tag.subDirectories]
+        let deeper: Set = [ExifTag.exifDirectory, ExifTag.gpsDirectory, ExifTag.interoperabilityDirectory, ExifTag.subDirectories]
         var ranges = [tiff.range(from: 0, atMost: 8)]
         var (waiting, seen) = ([first], Set([first]))
         while let directory = waiting.popLast() {
@@ -144,4 +128,25 @@ extension ImageInfo {
     public mutating func setOrientation(from metadata: [MetadataRecord]) {
         orientation = metadata[.exif].flatMap(Exif.orientation) ?? 1
     }
+}
+
+/// Tags of EXIF and TIFF.
+package enum ExifTag {
+    package static let imageWidth = 0x0100
+    package static let imageLength = 0x0101
+    package static let stripOffsets = 0x0111
+    package static let orientation = 0x0112
+    package static let stripByteCounts = 0x0117
+    package static let artist = 0x013b
+    package static let subDirectories = 0x014a
+    package static let thumbnailOffset = 0x0201
+    package static let thumbnailByteCount = 0x0202
+    package static let xmp = 0x02bc
+    package static let copyright = 0x8298
+    package static let exifDirectory = 0x8769
+    package static let gpsDirectory = 0x8825
+    package static let makerNote = 0x927c
+    package static let pixelXDimension = 0xa002
+    package static let pixelYDimension = 0xa003
+    package static let interoperabilityDirectory = 0xa005
 }

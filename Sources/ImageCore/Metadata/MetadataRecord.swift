@@ -33,6 +33,9 @@ public struct FourCC: Hashable, Sendable {
     /// The four, as they stand in the stream.
     public var bytes: [UInt8] { (0..<4).map(byte) }
 
+    /// For messages.
+    package var text: String { String(decoding: bytes, as: UTF8.self) }
+
     private func byte(_ i: Int) -> UInt8 { UInt8(truncatingIfNeeded: code >> (8 * i)) }
 
     private func isLetter(_ i: Int) -> Bool { (0x61...0x7a).contains(byte(i) | 0x20) }

@@ -94,7 +94,7 @@ final class LumaReducer: LumaPairs {
     private let next: any LumaPairs
     private let rows: PaddedRows<Float>
     private var rowsSeen = 0
-    /// Rows of the input that are in the sums, for the output row that is next.
+    /// The number of the row of the output whose sums are under way.
     private var outputRow = 0
 
     static func reduced(_ side: Int, by factor: Int) -> Int { (side + factor - 1) / factor }

@@ -1,4 +1,3 @@
-import CVectorOps
 
 /// An unsharp mask, row by row: each sample is moved away from the mean of its neighbourhood, s + amount x (s - mean), where the mean
 /// is weighted 1 2 1 across and down (a Gaussian of sigma 0.7, about what resampling blurs).

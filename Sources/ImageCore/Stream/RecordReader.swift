@@ -74,8 +74,3 @@ struct RecordReader {
         .damaged(text, atByte: source.positionBytes)
     }
 }
-
-extension FourCC {
-    /// For messages.
-    var text: String { String(decoding: bytes, as: UTF8.self) }
-}

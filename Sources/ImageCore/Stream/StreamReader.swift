@@ -316,11 +316,7 @@ public final class StreamReader: RowSource {
         }
         let record = MetadataRecord(header.type, try records.payload(header))
         if record.type == .name && record.payload.contains(0) { throw records.fault("a name with a NUL") }
-        // dmge: frame, first row, rows, kind 1...3, and a line.
-        if record.type == .damage {
-            let bytes = record.payload.span.bytes
-            guard bytes.byteCount >= 16, (1...3).contains(bytes.uint32(at: 12)) else { throw records.fault("dmge") }
-        }
+        if record.type == .damage && DamageRecord(record) == nil { throw records.fault("dmge") }
         return record
     }
 

@@ -45,7 +45,7 @@ public final class AuditedRecords: RowSink {
             case .file: mayStay = choice.keepsEverything
             default: mayStay = choice.keepsUnknown
             }
-            if !mayStay { throw .internalError("the record \(record.type.letters) is still there") }
+            if !mayStay { throw .internalError("the record \(record.type.text) is still there") }
         }
     }
 }

@@ -164,3 +164,13 @@ extension String {
         return bytes.count == unicodeScalars.count ? bytes : nil
     }
 }
+
+extension PNGText {
+    /// The container that a text carries or copies; nil for a text that is one.
+    static func container(_ keyword: String) -> MetadataGroup? {
+        if keyword == xmpKeyword { return .xmp }
+        // As ImageMagick writes fields one by one.
+        if keyword.lowercased().hasPrefix("exif:") { return .exif }
+        return rawProfileContainer(keyword)
+    }
+}

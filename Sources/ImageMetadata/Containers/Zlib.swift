@@ -27,8 +27,8 @@ package enum Zlib {
         return (output, code == Z_STREAM_END, input.count - Int(stream.avail_in))
     }
 
-    /// The CRC-32 of a PNG's chunk, going on from `before`.
-    static func crc(_ before: UInt32 = 0, _ bytes: RawSpan) -> UInt32 {
+    /// The CRC-32 of RFC 1952, 8, which a PNG's chunk ends with, going on from `before`.
+    package static func crc(_ before: UInt32, _ bytes: RawSpan) -> UInt32 {
         bytes.withUnsafeBytes { UInt32(truncatingIfNeeded: crc32(UInt(before), $0.bindMemory(to: UInt8.self).baseAddress, UInt32(clamping: $0.count))) }
     }
 }

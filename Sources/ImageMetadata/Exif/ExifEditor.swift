@@ -185,16 +185,16 @@ struct ExifEditor {
         func has(_ directory: ExifDirectory) -> Bool { directories[directory.index]?.entries.isEmpty == false }
         let hasExif = has(.exif) || has(.interoperability)
         append(8, byteCount: 4)
-        let primary = write(.primary, pointers: (hasExif ? [0x8769] : []) + (has(.gps) ? [0x8825] : []))
+        let primary = write(.primary, pointers: (hasExif ? [ExifTag.exifDirectory] : []) + (has(.gps) ? [ExifTag.gpsDirectory] : []))
         if hasExif {
-            patch(block.count, at: primary.pointers[0x8769]!)
-            let exif = write(.exif, pointers: has(.interoperability) ? [0xa005] : [])
-            if let at = exif.pointers[0xa005] {
+            patch(block.count, at: primary.pointers[ExifTag.exifDirectory]!)
+            let exif = write(.exif, pointers: has(.interoperability) ? [ExifTag.interoperabilityDirectory] : [])
+            if let at = exif.pointers[ExifTag.interoperabilityDirectory] {
                 patch(block.count, at: at)
                 _ = write(.interoperability)
             }
         }
-        if let at = primary.pointers[0x8825] {
+        if let at = primary.pointers[ExifTag.gpsDirectory] {
             patch(block.count, at: at)
             _ = write(.gps)
         }

@@ -18,22 +18,23 @@ package enum ExifDirectory: CaseIterable, Sendable {
     /// The directory that a field of this one leads to.
     func next(tag: Int) -> ExifDirectory? {
         switch (self, tag) {
-        case (.primary, 0x8769): .exif
-        case (.primary, 0x8825): .gps
-        case (.exif, 0xa005): .interoperability
+        case (.primary, ExifTag.exifDirectory): .exif
+        case (.primary, ExifTag.gpsDirectory): .gps
+        case (.exif, ExifTag.interoperabilityDirectory): .interoperability
         default: nil
         }
     }
 }
 
-package enum ExifTag {
-    static let xmp = 0x02bc
-    static let makerNote = 0x927c
-    static let thumbnailOffset = 0x0201
-    static let thumbnailByteCount = 0x0202
-    package static let orientation = 0x0112
-    static let copyright = 0x8298
-    static let artist = 0x013b
+extension ExifTag {
+    /// Containers of their own, and what only their writers know: XMP, IPTC, Photoshop's resources, ICC; PrintIM, Microsoft's padding and offsets,
+    /// DNG's private data, further directories. No set, which would have to find out how to hash.
+    static func isContainer(_ tag: Int) -> Bool {
+        switch tag {
+        case xmp, 0x83bb, 0x8649, 0x8773, 0xc4a5, 0xea1c, 0xea1d, 0xc634, subDirectories: true
+        default: false
+        }
+    }
 }
 
 extension MetadataGroup {
@@ -55,9 +56,7 @@ extension MetadataGroup {
         case 0x0132, 0x9003, 0x9004, 0x9010...0x9012, 0x9290...0x9292, 0x882a: return .time
         // GeoTIFF.
         case 0x830e, 0x8482, 0x85d8, 0x87af...0x87b1: return .gps
-        // XMP, IPTC, Photoshop's resources, ICC; PrintIM, Microsoft's padding and offsets, DNG's private data: containers of their own.
-        case ExifTag.xmp, 0x83bb, 0x8649, 0x8773, 0xc4a5, 0xea1c, 0xea1d, 0xc634, 0x014a: return nil
-        default: return .exif
+        default: return ExifTag.isContainer(tag) ? nil : .exif
         }
     }
 }

@@ -13,9 +13,6 @@ package struct PhotoshopResources {
         package static let iptc = 0x0404
         static let resolution = 0x03ed
         static let copyrightFlag = 0x040a
-        static let iccProfile = 0x040f
-        static let exif = [0x0422, 0x0423]
-        static let xmp = 0x0424
     }
 
     package let bytes: [UInt8]

@@ -54,11 +54,8 @@ package struct ExifListing: Sendable {
         }
     }
 
-    /// Containers of their own, and what only their writers know: not listed.
-    private static let unlisted: Set<Int> = [ExifTag.makerNote, ExifTag.xmp, 0x83bb, 0x8649, 0x8773, 0xc4a5, 0xea1c, 0xea1d, 0xc634, 0x014a]
-
     private func field(_ entry: TIFFBlock.Entry, _ directory: ExifDirectory) -> Field? {
-        guard !(directory != .gps && Self.unlisted.contains(entry.tag)), let range = tiff.bytesOfValue(entry), let value = value(entry, directory, range) else { return nil }
+        guard directory == .gps || !(entry.tag == ExifTag.makerNote || ExifTag.isContainer(entry.tag)), let range = tiff.bytesOfValue(entry), let value = value(entry, directory, range) else { return nil }
         let name = directory == .gps ? FieldNames.gps[entry.tag] : FieldNames.exif[entry.tag]
         return Field(
             directory: directory, tag: entry.tag, type: entry.type, name: name.map(String.init), value: value,

@@ -9,7 +9,7 @@ struct PNGInspector {
     init(_ source: ByteSource, _ limits: Limits) { (self.source, self.limits) = (source, limits) }
 
     mutating func read(into picture: inout PictureDescription) throws(ImageError) {
-        source.skip(PNGStripper.signature.count)
+        source.skip(PNGChunk.signature.count)
         while true {
             try source.prefetch(8)
             guard source.waitingCount >= 8 else { throw .truncated(atByte: source.positionBytes + UInt64(source.waitingCount)) }
@@ -76,7 +76,7 @@ struct PNGInspector {
             picture.count("c2pa", length + 12)
             try source.pass(UInt64(length) + 4)
         default:
-            if !PNGStripper.isRendering(type) && type != FourCC("pHYs") { picture.count("other", length + 12) }
+            if !PNGChunk.isRendering(type) && type != FourCC("pHYs") { picture.count("other", length + 12) }
             try source.pass(UInt64(length) + 4)
         }
     }

@@ -37,7 +37,7 @@ extension PictureDescription {
                 texts.append((String(decoding: keyword, as: UTF8.self), String(decoding: record.payload.dropFirst(keyword.count + 1), as: UTF8.self)))
             default: break
             }
-            let name = record.type == .text ? "comment" : record.type == .xmp ? "xmp" : record.type == .icc ? "icc" : record.type.letters
+            let name = record.type == .text ? "comment" : record.type == .xmp ? "xmp" : record.type == .icc ? "icc" : record.type.text
             if record.type != .name { count(name, record.payload.count) }
         }
     }

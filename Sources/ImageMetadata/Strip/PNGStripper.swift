@@ -12,22 +12,9 @@ final class PNGStripper {
     private var hasFrameBehindPicture = false
     private var heldBytes = 0
 
-    /// What draws, or says how: cli.md; and the bytes that such a chunk has. Decoders pass over one that is longer. The last two are
-    /// older spellings.
-    private static let renderingChunks: [FourCC: ClosedRange<Int>] = [
-        FourCC("IHDR"): 13...13, FourCC("PLTE"): 3...768, FourCC("IDAT"): 0...Int.max, FourCC("IEND"): 0...0, FourCC("tRNS"): 1...256,
-        FourCC("gAMA"): 4...4, FourCC("cHRM"): 32...32, FourCC("sRGB"): 1...1, FourCC("cICP"): 4...4, FourCC("mDCV"): 24...24, FourCC("cLLI"): 8...8,
-        FourCC("sBIT"): 1...4, FourCC("bKGD"): 1...6, FourCC("acTL"): 8...8, FourCC("fcTL"): 26...26, FourCC("fdAT"): 4...Int.max,
-        FourCC("mDCv"): 24...24, FourCC("cLLi"): 8...8,
-    ]
-
     /// Those of which there may be more than one.
     private static let animationChunks: Set = [FourCC("acTL"), FourCC("fcTL"), FourCC("fdAT")]
     private static let repeatedChunks: Set = [FourCC("IDAT"), FourCC("fcTL"), FourCC("fdAT")]
-
-    static func isRendering(_ type: FourCC) -> Bool { renderingChunks[type] != nil }
-
-    static let signature: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
 
     init(_ source: ByteSource, _ sink: any ByteSink, _ editor: MetadataEditor) {
         (self.source, self.sink, self.editor) = (source, sink, editor)
@@ -36,7 +23,8 @@ final class PNGStripper {
     func strip() throws(ImageError) {
         try source.prefetch(8)
         source.skip(8)
-        try sink.write(Self.signature.span.bytes)
+        let signature = PNGChunk.signature
+        try sink.write(signature.span.bytes)
         var isFirst = true
         var hasPixels = false
         var before: FourCC?
@@ -55,13 +43,13 @@ final class PNGStripper {
                 hasPixels = true
             }
             before = type
-            if let lengths = Self.renderingChunks[type] {
+            if let lengths = PNGChunk.rendering[type] {
                 try stripRendering(type, length, lengths)
                 if type != FourCC("IEND") { continue }
                 guard hasPixels else { throw .damaged("no IDAT", atByte: source.positionBytes) }
                 return try stripTrailing()
             }
-            if type.isCritical { throw .damaged("unknown critical chunk \(type.letters)", atByte: source.positionBytes) }
+            if type.isCritical { throw .damaged("unknown critical chunk \(type.text)", atByte: source.positionBytes) }
             try stripMetadata(type, length)
         }
     }
@@ -80,7 +68,7 @@ final class PNGStripper {
             seen.insert(type)
             // A small chunk whose checksum is wrong is passed over by decoders; of pixels, and of the animation that these are of, it is damage.
             if type.isCritical || Self.animationChunks.contains(type) { return try copy(type, length, isCritical: true) }
-            return try edit(type, length, type.letters, keepsAll: false) { (type, $0) }
+            return try edit(type, length, type.text, keepsAll: false) { (type, $0) }
         }
         // Decoders take as many colours as indices can name, and none for grey.
         if type == FourCC("PLTE"), isFirst, length > 0, length % 3 == 0, !seen.contains(FourCC("IDAT")) {
@@ -88,15 +76,15 @@ final class PNGStripper {
             seen.insert(type)
             paletteCount = most / 3
             editor.report.warn("its palette has more colours than a pixel can name; they are dropped")
-            return try edit(type, length, type.letters, keepsAll: false) { most == 0 ? nil : (FourCC("PLTE"), Array($0.prefix(most))) }
+            return try edit(type, length, type.text, keepsAll: false) { most == 0 ? nil : (FourCC("PLTE"), Array($0.prefix(most))) }
         }
         if type == FourCC("IEND") {
             try copyOrDrop(type, length, "data in IEND", false)
             return try write(type, [])
         }
-        if type.isCritical { throw .damaged(isFirst ? "\(type.letters) of \(length) bytes" : "a second \(type.letters)", atByte: at) }
-        editor.report.warn("its \(type.letters) is malformed, or not the first, and dropped")
-        try copyOrDrop(type, length, type.letters, false)
+        if type.isCritical { throw .damaged(isFirst ? "\(type.text) of \(length) bytes" : "a second \(type.text)", atByte: at) }
+        editor.report.warn("its \(type.text) is malformed, or not the first, and dropped")
+        try copyOrDrop(type, length, type.text, false)
     }
 
     /// Of what there is one, all stands before the pixels; what belongs to further frames, behind the first's.
@@ -161,7 +149,7 @@ final class PNGStripper {
         case FourCC("caBX"):
             if choice.keepsC2PA { editor.report.keepsManifest = true }
             try copyOrDrop(type, length, "C2PA", choice.keepsC2PA)
-        default: try copyOrDrop(type, length, type.letters, choice.keepsUnknown)
+        default: try copyOrDrop(type, length, type.text, choice.keepsUnknown)
         }
     }
 
@@ -265,7 +253,7 @@ final class PNGStripper {
             }
         }
         if let fault { throw fault }
-        if isCritical && !isSound { throw .damaged("\(type.letters): wrong checksum", atByte: at) }
+        if isCritical && !isSound { throw .damaged("\(type.text): wrong checksum", atByte: at) }
         try sink.write(lastCRC.bigEndianBytes.span.bytes)
     }
 
@@ -304,45 +292,5 @@ final class PNGStripper {
             try sink.write(source.window)
             source.skip(source.waitingCount)
         } while try source.refill() > 0
-    }
-}
-
-extension FourCC {
-    /// For messages.
-    var letters: String { String(decoding: bytes, as: UTF8.self) }
-    /// Four letters.
-    var isPNGChunk: Bool { bytes.allSatisfy { (0x61...0x7a).contains($0 | 0x20) } }
-    /// A capital first: a decoder must know it.
-    var isCritical: Bool { bytes[0] & 0x20 == 0 }
-}
-
-extension PNGText {
-    /// The container that a text carries or copies; nil for a text that is one.
-    static func container(_ keyword: String) -> MetadataGroup? {
-        if keyword == xmpKeyword { return .xmp }
-        // As ImageMagick writes fields one by one.
-        if keyword.lowercased().hasPrefix("exif:") { return .exif }
-        return rawProfileContainer(keyword)
-    }
-}
-
-extension MetadataChoice {
-    /// Whether a text of the pixel stream stays: one that carries another container only where all of that does.
-    func keepsTextRecord(_ keyword: String) -> Bool {
-        switch PNGText.container(keyword) {
-        case nil: keepsText(keyword)
-        case .icc?, .iptc?, .all?: keepsUnknown
-        case let container?: keepsAll(of: container)
-        }
-    }
-
-    /// Whether a text that carries no other container stays: PNG specification, 3rd edition, 11.3.3.1.
-    func keepsText(_ keyword: String) -> Bool {
-        let lowered = keyword.lowercased()
-        // ImageMagick's date:create among them.
-        if lowered.contains("time") || lowered.contains("date") { return keeps(.time, in: .comment) }
-        if lowered == "copyright" || lowered == "author" { return keeps(.copyright, in: .comment) }
-        if ["gps", "geo:", "latitude", "longitude"].contains(where: lowered.contains) { return keeps(.gps, in: .comment) }
-        return keeps(.comment)
     }
 }

@@ -49,7 +49,7 @@ public final class StrippedPicture: RowSource {
             case .file: payload = choice.keepsEverything ? record.payload : nil
             default: payload = choice.keepsUnknown ? record.payload : nil
             }
-            if payload != record.payload { editor.report.remove(record.type.letters, record.payload.count - (payload?.count ?? 0)) }
+            if payload != record.payload { editor.report.remove(record.type.text, record.payload.count - (payload?.count ?? 0)) }
             return payload.map { MetadataRecord(record.type, $0) }
         }
     }

@@ -102,7 +102,7 @@ final class WebPStripper {
         case FourCC("ICCP"), FourCC("EXIF"), FourCC("XMP "):
             guard canvas != nil || editor.choice.keepsEverything else {
                 let container: MetadataGroup = chunk.type == FourCC("EXIF") ? .exif : chunk.type == FourCC("XMP ") ? .xmp : .icc
-                if container != .icc && editor.choice.keeps(container) { editor.report.warn("its \(chunk.type.letters) is dropped: without VP8X no reader looks for it") }
+                if container != .icc && editor.choice.keeps(container) { editor.report.warn("its \(chunk.type.text) is dropped: without VP8X no reader looks for it") }
                 break
             }
             guard isFirst || editor.choice.keepsEverything else { break }
@@ -232,7 +232,7 @@ final class WebPStripper {
 
     /// For messages: the name of an unknown chunk may be any bytes.
     private static func name(_ type: FourCC) -> String {
-        type.bytes.allSatisfy { (0x20...0x7e).contains($0) } ? type.letters : "an unknown chunk"
+        type.bytes.allSatisfy { (0x20...0x7e).contains($0) } ? type.text : "an unknown chunk"
     }
 
     private static func uint32(_ bytes: [UInt8], _ at: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(bytes[at + $1]) << UInt32(8 * $1) } }

@@ -6,7 +6,21 @@ package enum ExtendedXMP {
     private static let noteName = Array("xmpNote:HasExtendedXMP".utf8)
     private static let end = Array("</rdf:RDF>".utf8)
     /// Characters of the digest in hexadecimal.
-    package static let digestCount = 32
+    private static let digestCount = 32
+    /// What a part begins with: digest, length of the whole, offset of the part. XMP specification part 3, table 3.
+    package static let partHeadBytes = digestCount + 8
+
+    /// A packet, with what extends it where all of it is there and can be joined to it; else without the note that there is more.
+    ///
+    /// - Parameter parts: of segments, behind their signatures; those of other packets are passed over.
+    package static func whole(_ packet: [UInt8], parts: [ArraySlice<UInt8>]) -> (packet: [UInt8], isJoined: Bool) {
+        guard let digest = digest(in: packet) else { return (packet, true) }
+        let ours = parts.filter { $0.count > partHeadBytes && $0.starts(with: digest) }
+            .map { (offset: $0.dropFirst(partHeadBytes - 4).prefix(4).reduce(0) { $0 << 8 | Int($1) }, bytes: $0.dropFirst(partHeadBytes)) }
+        var whole: [UInt8] = []
+        for part in ours.sorted(by: { $0.offset < $1.offset }) where part.offset == whole.count { whole += part.bytes }
+        return joined(packet, whole).map { ($0, true) } ?? (withoutNote(packet), false)
+    }
 
     /// The digest that a packet names; nil when it names none.
     package static func digest(in packet: [UInt8]) -> [UInt8]? {
@@ -100,7 +114,7 @@ package enum ExtendedXMP {
     package static func segments(_ packet: [UInt8]) -> [[UInt8]] {
         let split = split(packet)
         let signature = JPEGSegment.extendedXMPSignature
-        let partBytes = JPEGSegment.maximumBytes - signature.count - digestCount - 8
+        let partBytes = JPEGSegment.maximumBytes - signature.count - partHeadBytes
         return [JPEGSegment.xmpSignature + split.packet]
             + stride(from: 0, to: split.extension.count, by: partBytes).map { offset in
                 signature + split.digest + UInt32(split.extension.count).bigEndianBytes + UInt32(offset).bigEndianBytes

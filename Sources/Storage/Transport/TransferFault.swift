@@ -105,7 +105,6 @@ extension TransferFault {
     init(_ outcome: Outcome, _ settings: StorageSettings, tries: Int) {
         func seconds(_ value: Double) -> String { value == value.rounded() && value < 1e9 ? "\(Int(value))" : "\(value)" }
         let (kind, text): (Kind, String) = switch outcome.result {
-        case IMGPIPE_STOPPED: (.cancelled, "not wanted any more")
         case IMGPIPE_NO_HOST: (.unreachable, "no such host")
         case IMGPIPE_NO_PROXY: (.unreachable, "no such proxy")
         case IMGPIPE_NO_CONNECTION: (.unreachable, outcome.systemError != 0 ? systemMessage(outcome.systemError) : "no connection")

@@ -9,7 +9,6 @@ import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
-import Synchronization
 
 /// The service: a server for HTTP, a scheduler, and worker processes for the pictures.
 public final class Service: Sendable {
@@ -113,12 +112,10 @@ public final class Service: Sendable {
     /// As far as files may be open: SwiftNIO takes a connection that there is no file for as the server's end, and libdispatch, which looks at its
     /// threads in /proc each second, ends the program where it cannot. The others wait in the kernel's queue.
     private func mostConnections() -> Int {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         // A slot has its process and what it makes.
         let others = 32 + 8 * settings.slots + (responder.hasRemotePictures ? PictureStore.mostFiles : 0)
         // A connection has itself, and its body in a file that is opened once more for the worker, or the picture that it asks for.
-        return max(1, min((Int(clamping: limit.rlim_cur) - others) / 3, 1 << 16))
+        return max(1, min((Descriptor.most - others) / 3, 1 << 16))
     }
 
     private static func reason(_ error: any Error) -> String {

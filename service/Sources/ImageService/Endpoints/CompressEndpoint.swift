@@ -2,9 +2,7 @@ import HTTPTypes
 import HummingbirdCore
 import ImageCore
 import ImageJobs
-import Multipart
 import ServiceRequests
-import Storage
 
 /// `POST /compress`: a picture in, a smaller one out.
 struct CompressEndpoint: Sendable {

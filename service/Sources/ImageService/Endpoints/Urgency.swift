@@ -1,16 +1,17 @@
 import HTTPTypes
 import ImageCore
+import ImageJobs
 import ServiceRequests
 
 /// How soon an answer is wanted, by X-Priority and X-TTL-Ms.
 struct Urgency: Sendable {
-    var priority = 7
+    var priority = Job.lastPriority
     /// Nanoseconds of CLOCK_MONOTONIC.
     var expiry: UInt64?
 
     /// Throws `usage`.
     init(_ headers: HTTPFields) throws(ServiceFault) {
-        priority = try Self.number(headers, .priority, in: 0...7) ?? 7
+        priority = try Self.number(headers, .priority, in: Job.priorities) ?? Job.lastPriority
         // A day: longer than anybody waits.
         expiry = try Self.number(headers, .lifetime, in: 1...86_400_000).map { Deadline.now + UInt64($0) * 1_000_000 }
     }

@@ -2,66 +2,36 @@ import CWebP
 import CWebPDemux
 import ImageCore
 
-/// A WebP whose container is broken, made anew of the chunks that are whole: RFC 9649, 2.7.
-///
-/// A walk from chunk to chunk; where a size leads nowhere, on to the next place, aligned to two bytes, where a chunk that pictures are made of
-/// begins with a size that fits.
-enum WebPChunks {
-    struct Chunk {
-        let type: FourCC
-        /// Of its content, as far as it is there.
-        let content: Range<Int>
-        /// Bytes that it states and that are not there.
-        let missing: Int
+/// What is whole in a WebP whose container is broken, as a file: RFC 9649, 2.7.
+struct RebuiltWebP {
+    var file: [UInt8]
+    /// What was lost, in words; nil for nothing.
+    var lost: String?
+    var lostFrames = 0
+    /// The first frame, of those that are left, that was to be drawn on one that is lost.
+    var firstDoubtfulFrame: Int?
+    /// Alpha is lost: what is to be seen through is not.
+    var isOpaque = false
 
-        var isWhole: Bool { missing == 0 }
-    }
-
-    private static let frameTypes: [FourCC] = [FourCC("VP8 "), FourCC("VP8L"), FourCC("ANMF")]
-    private static let otherTypes: [FourCC] = [FourCC("VP8X"), FourCC("ANIM"), FourCC("ALPH")] + metadataTypes.map(\.type)
-    /// With their flags in VP8X, and what they are in a stream.
-    static let metadataTypes: [(type: FourCC, flag: UInt8, record: FourCC)] = [
-        (FourCC("ICCP"), 0x20, .icc), (FourCC("EXIF"), 0x08, .exif), (FourCC("XMP "), 0x04, .xmp),
-    ]
-    private static let alphaFlag: UInt8 = 0x10
-    static let animationFlag: UInt8 = 0x02
-
-    /// Of the extended header; nil for a file without one.
-    static func flags(of file: UnsafeRawBufferPointer) -> UInt8? {
-        file.count >= 30 && FourCC(code: file.loadUnaligned(fromByteOffset: 12, as: UInt32.self)) == FourCC("VP8X") ? file[20] : nil
-    }
-
-    /// What is whole in a file.
-    struct Rebuilt {
-        var file: [UInt8]
-        /// What was lost, in words; nil for nothing.
-        var lost: String?
-        var lostFrames = 0
-        /// The first frame, of those that are left, that was to be drawn on one that is lost.
-        var firstDoubtfulFrame: Int?
-        /// Alpha is lost: what is to be seen through is not.
-        var isOpaque = false
-    }
-
-    /// A file of what is whole in `file`; nil where there is no picture in it. The first lossy or lossless picture may be cut; frames of an
+    /// Of `file`; nil where there is no picture in it. The first lossy or lossless picture may be cut; frames of an
     /// animation are whole or left out. Throws where it is over a limit.
-    static func rebuilt(_ file: UnsafeRawBufferPointer, limits: Limits, pool: BufferPool) throws(ImageError) -> Rebuilt? {
-        let chunks = walk(file)
+    static func of(_ file: UnsafeRawBufferPointer, limits: Limits, pool: BufferPool) throws(ImageError) -> RebuiltWebP? {
+        let chunks = WebPContainer.chunks(file)
         func first(_ type: FourCC) -> [UInt8]? { chunks.first { $0.type == type && $0.isWhole }.map { Array(file[$0.content]) } }
         let frames = chunks.filter { $0.type == FourCC("ANMF") }
         return frames.isEmpty ? still(file, chunks, first) : try animation(file, frames, first, limits: limits, pool: pool)
     }
 
-    private static func still(_ file: UnsafeRawBufferPointer, _ chunks: [Chunk], _ first: (FourCC) -> [UInt8]?) -> Rebuilt? {
-        guard let picture = chunks.first(where: { frameTypes.contains($0.type) && hasHeader(file, $0) }) else { return nil }
+    private static func still(_ file: UnsafeRawBufferPointer, _ chunks: [WebPContainer.Chunk], _ first: (FourCC) -> [UInt8]?) -> RebuiltWebP? {
+        guard let picture = chunks.first(where: { WebPContainer.frameTypes.contains($0.type) && hasHeader(file, $0) }) else { return nil }
         let content = Array(file[picture.content])
         let stated = first(FourCC("VP8X"))
         let alpha = picture.type == FourCC("VP8 ") ? first(FourCC("ALPH")) : nil
-        let metadata = metadataTypes.compactMap { kind in first(kind.type).map { (kind, $0) } }
+        let metadata = WebPContainer.metadataTypes.compactMap { kind in first(kind.type).map { (kind, $0) } }
         var body: [UInt8] = []
         if alpha != nil || !metadata.isEmpty {
             var head = stated ?? ([0, 0, 0, 0] + sides(picture.type, content))
-            head[0] = metadata.reduce(alpha != nil || picture.type == FourCC("VP8L") ? alphaFlag : 0) { $0 | $1.0.flag }
+            head[0] = metadata.reduce(alpha != nil || picture.type == FourCC("VP8L") ? WebPContainer.alphaFlag : 0) { $0 | $1.0.flag }
             body += chunk(FourCC("VP8X"), head)
         }
         // What libwebp looks for stands behind the picture, too; a cut picture is the end.
@@ -70,14 +40,14 @@ enum WebPChunks {
         // libwebp waits for the rest of a cut one, and does not take its end for the picture's.
         let missing = min(picture.missing, 1 << 30)
         body += head(picture.type, content.count + missing) + content + (content.count % 2 == 1 && picture.isWhole ? [0] : [])
-        let hadAlpha = chunks.contains { $0.type == FourCC("ALPH") } || (stated.map { $0[0] & alphaFlag != 0 } ?? false)
+        let hadAlpha = chunks.contains { $0.type == FourCC("ALPH") } || (stated.map { $0[0] & WebPContainer.alphaFlag != 0 } ?? false)
         let isOpaque = hadAlpha && alpha == nil && picture.type == FourCC("VP8 ")
-        return Rebuilt(file: riff(body, missing: missing), lost: "its container is broken" + (isOpaque ? "; its alpha is lost" : ""), isOpaque: isOpaque)
+        return RebuiltWebP(file: riff(body, missing: missing), lost: "its container is broken" + (isOpaque ? "; its alpha is lost" : ""), isOpaque: isOpaque)
     }
 
     private static func animation(
-        _ file: UnsafeRawBufferPointer, _ frames: [Chunk], _ first: (FourCC) -> [UInt8]?, limits: Limits, pool: BufferPool
-    ) throws(ImageError) -> Rebuilt? {
+        _ file: UnsafeRawBufferPointer, _ frames: [WebPContainer.Chunk], _ first: (FourCC) -> [UInt8]?, limits: Limits, pool: BufferPool
+    ) throws(ImageError) -> RebuiltWebP? {
         // What is stated is judged before a frame is decoded.
         let heads = frames.filter { $0.content.count >= 16 }.map { Array(file[$0.content.prefix(12)]) }
         guard !heads.isEmpty else { return nil }
@@ -88,8 +58,8 @@ enum WebPChunks {
         for frame in frames { isWhole.append(frame.isWhole ? try isWholeFrame(file, frame.content, limits: limits, pool: pool) : false) }
         let count = isWhole.count { $0 }
         guard count > 0 else { return nil }
-        let metadata = metadataTypes.compactMap { kind in first(kind.type).map { (kind, $0) } }
-        head[0] = metadata.reduce(alphaFlag | animationFlag) { $0 | $1.0.flag }
+        let metadata = WebPContainer.metadataTypes.compactMap { kind in first(kind.type).map { (kind, $0) } }
+        head[0] = metadata.reduce(WebPContainer.alphaFlag | WebPContainer.animationFlag) { $0 | $1.0.flag }
         var body = chunk(FourCC("VP8X"), head)
         for (kind, bytes) in metadata where kind.type == FourCC("ICCP") { body += chunk(kind.type, bytes) }
         body += chunk(FourCC("ANIM"), first(FourCC("ANIM")) ?? [0, 0, 0, 0, 0, 0])
@@ -98,49 +68,12 @@ enum WebPChunks {
         let lost = frames.count - count
         // Those behind the last whole one are missed by nobody.
         let firstLost = isWhole.firstIndex(of: false)
-        return Rebuilt(
+        return RebuiltWebP(
             file: riff(body), lost: lost > 0 ? "frames of its animation are damaged" : nil, lostFrames: lost,
             firstDoubtfulFrame: firstLost.flatMap { $0 < count ? $0 : nil })
     }
 
-    /// The chunks that are known, in order.
-    static func walk(_ file: UnsafeRawBufferPointer) -> [Chunk] {
-        var chunks: [Chunk] = []
-        // Fuzzed files have thousands; pictures a few.
-        var at = 12
-        while at + 8 <= file.count, chunks.count < 1 << 16 {
-            let type = FourCC(code: file.loadUnaligned(fromByteOffset: at, as: UInt32.self))
-            let size = Int(UInt32(littleEndian: file.loadUnaligned(fromByteOffset: at + 4, as: UInt32.self)))
-            let isKnown = frameTypes.contains(type) || otherTypes.contains(type)
-            let isWhole = size <= file.count - at - 8
-            // A cut picture ends the file.
-            let isSound = type != FourCC("VP8X") || size >= 10
-            if isKnown && isSound && (isWhole || type == FourCC("VP8 ") || type == FourCC("VP8L") || type == FourCC("ANMF")) {
-                chunks.append(Chunk(type: type, content: at + 8..<at + 8 + min(size, file.count - at - 8), missing: max(0, size - (file.count - at - 8))))
-            }
-            if isWhole && (isKnown || isName(type)) {
-                at += 8 + size + size % 2
-            } else {
-                at = next(file, after: at + 2)
-            }
-        }
-        return chunks
-    }
-
-    private static func isName(_ type: FourCC) -> Bool { type.bytes.allSatisfy { (0x20...0x7e).contains($0) } }
-
-    /// The next place where a chunk of a picture begins that is no larger than what is left.
-    private static func next(_ file: UnsafeRawBufferPointer, after start: Int) -> Int {
-        var at = start
-        while at + 8 <= file.count {
-            let type = FourCC(code: file.loadUnaligned(fromByteOffset: at, as: UInt32.self))
-            if frameTypes.contains(type) || type == FourCC("VP8X") || type == FourCC("ANIM") { return at }
-            at += 2
-        }
-        return file.count
-    }
-
-    private static func hasHeader(_ file: UnsafeRawBufferPointer, _ chunk: Chunk) -> Bool {
+    private static func hasHeader(_ file: UnsafeRawBufferPointer, _ chunk: WebPContainer.Chunk) -> Bool {
         let bytes = file[chunk.content].prefix(10)
         let start = bytes.startIndex
         return chunk.type == FourCC("VP8L") ? bytes.count >= 5 && bytes[start] == 0x2f
@@ -158,7 +91,7 @@ enum WebPChunks {
         // libwebp holds a lossless picture once more.
         try pool.check(bytes: UInt64(width) * UInt64(height) * 8)
         // Without a container libwebp takes a bare picture; alpha wants one.
-        let still = riff(inner.starts(with: FourCC("ALPH").bytes) ? chunk(FourCC("VP8X"), [alphaFlag, 0, 0, 0] + head[6..<12]) + inner : inner)
+        let still = riff(inner.starts(with: FourCC("ALPH").bytes) ? chunk(FourCC("VP8X"), [WebPContainer.alphaFlag, 0, 0, 0] + head[6..<12]) + inner : inner)
         let pixels = try pool.lease(width * height * 4)
         let size = pixels.count
         var features = WebPBitstreamFeatures()

@@ -17,14 +17,14 @@ public struct QualityCurves {
     /// Adds a picture. `name`: of its file. `points`: by quality, as `QualitySearch.encode` gives them to `curve`.
     public mutating func add(_ name: String, _ points: [TriedQuality]) { pictures.append((name, points)) }
 
-    /// Comma-separated values (RFC 4180) with a head: file, quality, subsampling, bytes, and each metric; empty where a picture is too small for it.
+    /// Comma-separated values (RFC 4180, but for its line ends) with a head: file, quality, subsampling, bytes, and each metric; empty where a picture is too small for it.
     public var csv: String {
-        var text = (["file", "quality", "subsampling", "bytes"] + metrics.map(\.rawValue)).joined(separator: ",") + "\r\n"
+        var text = (["file", "quality", "subsampling", "bytes"] + metrics.map(\.rawValue)).joined(separator: ",") + "\n"
         for picture in pictures {
             let name = "\"" + picture.name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
             for point in picture.points {
                 let scores = metrics.map { metric in point.scores[metric].map { "\($0)" } ?? "" }
-                text += ([name, "\(point.quality)", point.subsampling?.name ?? "", "\(point.byteCount)"] + scores).joined(separator: ",") + "\r\n"
+                text += ([name, "\(point.quality)", point.subsampling?.name ?? "", "\(point.byteCount)"] + scores).joined(separator: ",") + "\n"
             }
         }
         return text
