@@ -60,6 +60,11 @@ public enum EncodeArguments {
     }
 }
 
+extension GivenOptions {
+    /// What `--format` says; nil where it is not given. `jpg` is jpeg, as in names of files.
+    public func encodedFormat() throws(ImageError) -> EncodedFormat? { try value("format") { $0 == "jpg" ? .jpeg : EncodedFormat(rawValue: $0) } }
+}
+
 extension EncodeOptions {
     /// But for the format, which the output's name may say. Throws `usage`.
     public init(_ given: GivenOptions) throws(ImageError) {
@@ -77,6 +82,7 @@ extension EncodeOptions {
         paletteColors = try given.number("palette")
         sample = try given.choice("depth", EncodeArguments.Depth.self)!.value
         background = try given.value("background", Color.init)!
+        guard background.alpha == 255 else { throw .usage("--background \(Console.printable(Array((given.text("background") ?? "").utf8))) is not opaque") }
         if paletteColors != nil && sample == .uint16 { throw .usage("a palette has 8 bits a sample; not with --depth 16") }
     }
 }
@@ -88,6 +94,7 @@ extension QualityTarget {
         for metric in [QualityMetric.ssim, .psnr, .ssimulacra2] {
             guard let text = given.text("min-" + metric.rawValue) else { continue }
             guard let least = Double(text), least.isFinite else { throw .usage("--min-\(metric.rawValue) \(Console.printable(Array(text.utf8))) is no number") }
+            guard least <= metric.best else { throw .usage("--min-\(metric.rawValue) \(text) is more than equal pictures have, \(NumberText.general(metric.best))") }
             floors.append((metric, least))
         }
         if let most = try given.byteCount("max-bytes") {

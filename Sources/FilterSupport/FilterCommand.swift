@@ -59,6 +59,7 @@ extension FilterCommand {
         case .completions: return try answer(declaration.completions(for: try given.choice("completions", Shell.self)!))
         case nil: break
         }
+        try VectorOps.check()
         let command = try Self(given)
         try given.checkOperandCount()
         if isatty(1) == 1 && command.writesBinaryToStandardOutput {
@@ -79,7 +80,7 @@ extension FilterCommand {
     public var writesBinaryToStandardOutput: Bool { true }
 
     private static func end(_ error: ImageError, _ console: Console) -> ExitStatus {
-        console.report(error, subject: isWriteFailure(error) ? Array("standard output".utf8) : [])
+        console.report(error, subject: isWriteFailure(error) ? Console.standardOutput : [])
         if writesStream, isatty(1) == 0, !isWriteFailure(error) {
             let writer = StreamWriter(.standardOutput)
             try? writer.fail(StreamFailure(error, name: []))

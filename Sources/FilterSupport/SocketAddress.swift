@@ -5,10 +5,10 @@ public struct SocketAddress: Sendable {
     public let host: String
     public let port: String
 
-    /// `option`: whose value `text` is. Throws `usage`.
-    public init(_ text: String, of option: String) throws(ImageError) {
+    /// `option`: whose value `text` is; `example`: one as it may be. Throws `usage`.
+    public init(_ text: String, of option: String, example: String) throws(ImageError) {
         guard let colon = text.lastIndex(of: ":"), UInt16(text[text.index(after: colon)...]) != nil else {
-            throw .usage("--\(option) \(Console.printable(Array(text.utf8))) is no address with a port, as 127.0.0.1:9464")
+            throw .usage("--\(option) \(Console.printable(Array(text.utf8))) is no address with a port, as \(example)")
         }
         port = String(text[text.index(after: colon)...])
         var host = text[..<colon]

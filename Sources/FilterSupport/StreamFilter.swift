@@ -31,10 +31,10 @@ public final class StreamFilter {
     /// reported and noted. `failed` is told too of a stream that breaks, which ends the run.
     ///
     /// `number` counts from 1 in the order of the stream, failed pictures too. `picture` may leave rows unread. Its errors concern
-    /// that picture; what `failed` throws ends the run, and so does a failure to write where `writesStream` says that standard
+    /// that picture; what `failed` throws ends the run, and so does a failure to write where `writesOutput` says that standard
     /// output is what is written.
     public func run(
-        writesStream: Bool,
+        writesOutput: Bool,
         picture: (_ source: any RowSource, _ name: [UInt8], _ number: Int) throws(ImageError) -> Void,
         failed: (StreamFailure) throws(ImageError) -> Void
     ) throws(ImageError) {
@@ -52,9 +52,9 @@ public final class StreamFilter {
                 }
             } catch {
                 deadline.clear()
-                if case .writeFailed = error, writesStream { throw error }
+                if case .writeFailed = error, writesOutput { throw error }
                 let isNamed = !reader.isBroken && !name.isEmpty
-                console.report(error, subject: isNamed ? name : Array("standard input".utf8))
+                console.report(error, subject: isNamed ? name : Console.standardInput)
                 note(error.status)
                 try failed(StreamFailure(error, name: name))
                 if reader.isBroken { return }

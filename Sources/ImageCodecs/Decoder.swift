@@ -46,7 +46,7 @@ public final class Decoder {
         case .webp: rows = try salvaged(webp.open(source))
         case .pnm: rows = try salvaged(pnm.open(source))
         case .pixelStream: throw .damaged("is a pixel stream already; it needs no imgdecode")
-        case .some(let other): throw .unsupported("is \(other.withArticle), which imgdecode does not read")
+        case .some(let other): throw .unsupported("is \(other.withArticle), which imgpipe does not read")
         case nil:
             throw source.waitingCount == 0
                 ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG, WebP or PNM begins like this")

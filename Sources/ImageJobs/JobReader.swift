@@ -13,9 +13,7 @@ public struct JobReader {
     private let limits: Limits
     /// Of jobs that say nothing of their own.
     public let recipe: Recipe
-    /// The recipes of late: batches have few.
-    private var recent: [(words: [String], recipe: Recipe)] = []
-    private static let mostRecent = 16
+    private var recent = RecentRecipes(most: 16)
 
     /// `given`: what holds where a job says nothing else. Throws `usage`.
     public init(_ given: GivenOptions, limits: Limits) throws(ImageError) {
@@ -26,7 +24,7 @@ public struct JobReader {
     /// What a line has come to: a job, or what is wrong with it, with its identifier where it has one.
     public enum Line: Sendable {
         case job(Job)
-        case fault(ImageError, id: Job.Identifier?, input: FilePath?)
+        case fault(ImageError, id: Job.Identifier?, input: FilePath?, output: FilePath? = nil)
     }
 
     public mutating func job(_ line: UnsafeRawBufferPointer, number: Int) -> Line {
@@ -36,37 +34,35 @@ public struct JobReader {
         }
         defer { json_decref(root) }
         guard root.pointee.type == JSON_OBJECT else { return .fault(.usage("no job: not an object"), id: nil, input: nil) }
-        var (id, input): (Job.Identifier?, FilePath?)
+        var (id, input, output): (Job.Identifier?, FilePath?, FilePath?)
         do throws(ImageError) {
             id = try identifier(root)
             input = try name(root, "in")
-            return .job(try job(root, id, input, number))
+            output = try name(root, "out")
+            return .job(try job(root, id, input, output, number))
         } catch {
-            return .fault(error, id: id, input: input)
+            return .fault(error, id: id, input: input, output: output)
         }
     }
 
-    private mutating func job(_ root: UnsafeMutablePointer<json_t>, _ id: Job.Identifier?, _ input: FilePath?, _ number: Int) throws(ImageError) -> Job {
+    private mutating func job(_ root: UnsafeMutablePointer<json_t>, _ id: Job.Identifier?, _ input: FilePath?, _ output: FilePath?, _ number: Int) throws(ImageError) -> Job {
         guard let id else { throw .usage("no job: it has no id") }
         guard let input, !input.bytes.isEmpty else { throw .usage("no job: it has no in") }
-        let output = try name(root, "out")
         if output?.bytes.isEmpty ?? false { throw .usage("out is empty") }
-        let priority = try JSONMember.integer(root, "priority", in: 0...7) ?? 7
+        let priority = try JSONMember.integer(root, "priority", in: Job.priorities)
         let lifetime = try JSONMember.integer(root, "ttl_ms", in: 0...mostLifetime)
         var members: [(name: String, value: GivenOptions.Member)] = []
         for (name, value) in JSONMember.all(of: root) where !["id", "in", "out", "priority", "ttl_ms"].contains(name) {
             members += try JSONMember.options(name, value)
         }
         return Job(
-            id: id, number: number, input: input, output: output, recipe: members.isEmpty ? recipe : try recipe(members), priority: Int(priority),
+            id: id, number: number, input: input, output: output, recipe: members.isEmpty ? recipe : try recipe(members), priority: priority ?? Job.lastPriority,
             lifetime: lifetime.map { UInt64($0) })
     }
 
     /// 278 years: its nanoseconds are a number still.
-    private var mostLifetime: Int64 { Int64(1) << 43 }
+    private var mostLifetime: Int { 1 << 43 }
 
-    /// What a worker process is told of a picture fits into one packet.
-    private static let mostWordBytes = 16 << 10
     /// What waits is bounded in jobs; by these it is in bytes.
     private static let mostIdentifierBytes = 1 << 10
     private static let mostNameBytes = 8 << 10
@@ -74,11 +70,9 @@ public struct JobReader {
     private mutating func recipe(_ members: [(name: String, value: GivenOptions.Member)]) throws(ImageError) -> Recipe {
         let given = try given.adding(members, allowed: Recipe.declarations)
         let words = given.words(of: Recipe.declarations)
-        guard words.reduce(0, { $0 + $1.utf8.count + 1 }) <= Self.mostWordBytes else { throw .usage("options of more than \(Self.mostWordBytes) bytes") }
-        if let known = recent.first(where: { $0.words == words }) { return known.recipe }
+        if let known = try recent.recipe(words) { return known }
         let recipe = try Recipe(given, limits: limits)
-        recent.insert((words, recipe), at: 0)
-        if recent.count > Self.mostRecent { recent.removeLast() }
+        recent.add(recipe, of: words)
         return recipe
     }
 
@@ -123,9 +117,9 @@ enum JSONMember {
         return string(value)
     }
 
-    static func integer(_ object: Value, _ name: String, in range: ClosedRange<Int64>) throws(ImageError) -> Int64? {
+    static func integer(_ object: Value, _ name: String, in range: ClosedRange<Int>) throws(ImageError) -> Int? {
         guard let value = json_object_get(object, name), value.pointee.type != JSON_NULL else { return nil }
-        guard let number = whole(value), range.contains(number) else {
+        guard let number = whole(value).map(Int.init), range.contains(number) else {
             throw .usage("\(name) is no whole number in \(range.lowerBound)...\(range.upperBound)")
         }
         return number

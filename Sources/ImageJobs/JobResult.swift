@@ -36,8 +36,8 @@ public struct JobResult: Sendable {
     public init(_ status: Status, priority: Int) { (job, number, self.priority, input, output, self.status) = (nil, 0, priority, nil, nil, status) }
 
     /// Of a line that is no job.
-    public init(fault: ImageError, id: Job.Identifier?, number: Int, input: FilePath?) {
-        (job, self.number, priority, self.input, output, status, error) = (id, number, 7, input.map(Self.shown), nil, .failed, fault)
+    public init(fault: ImageError, id: Job.Identifier?, number: Int, input: FilePath?, output: FilePath? = nil) {
+        (job, self.number, priority, self.input, self.output, status, error) = (id, number, Job.lastPriority, input.map(Self.shown), output.map(Self.shown), .failed, fault)
     }
 
     /// A name without secrets; of a scheme that is none of ours, nothing behind "://".

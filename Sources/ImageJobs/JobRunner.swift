@@ -83,8 +83,7 @@ public final class JobRunner: Sendable {
     private func run(
         _ job: Job, _ expiry: UInt64?, _ turn: Scheduler<some Sendable>.Turn, _ result: inout JobResult
     ) throws(ImageError) {
-        guard !job.input.isStandardStream, !(job.output?.isStandardStream ?? false) else { throw .usage("- is no name of a file here") }
-        if job.output == nil && settings.template == nil { throw .usage("no job: it has no out, and --output is not given") }
+        if job.output == nil && settings.template == nil { throw .usage("it has no out, and --output is not given") }
         let input = try Location(job.input.bytes)
         // Most names are known before the picture is; those with its size are not.
         var output = try job.output.map { (path) throws(ImageError) in try Location(path.bytes) }

@@ -41,9 +41,11 @@ public final class Recipe: Sendable {
         resize = isResized ? try given.resizeOptions(given.text("resize") ?? "100%") : nil
         let isStripped = ["strip", "keep", "drop"].contains { given.flag($0) }
         strip = isStripped ? try MetadataChoice(keeping: given.texts("keep"), dropping: given.texts("drop")) : nil
-        encode = try EncodeOptions(given)
+        // Where what is padded with is to be seen through, a JPEG's background is the default: as imgresize and imgencode have it, each with its own.
+        let isOpaque = try given.value("background", Color.init)?.alpha == 255
+        encode = try EncodeOptions(isOpaque ? given : given.adding([("background", .unset)], allowed: Self.declarations))
         goal = try QualityTarget(given)
-        format = try given.choice("format", EncodedFormat.self)
+        format = try given.encodedFormat()
         if let format { try Self.check(encode, goal, format) }
         words = given.words(of: Self.declarations)
     }

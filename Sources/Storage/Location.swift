@@ -30,14 +30,26 @@ public enum Location: Hashable, Sendable {
             }
             self = try .init(path: PercentEncoding.decode(rest[slash...]))
         } else {
+            try Self.checkScheme(text)
             self = try .init(path: text)
         }
+    }
+
+    /// Throws `usage` for a URL that is none of ours: nobody who writes gs://bucket/key means a directory of that name.
+    public static func checkScheme(_ text: [UInt8]) throws(ImageError) {
+        let scheme = text.prefix { $0 != UInt8(ascii: ":") }
+        guard let first = scheme.first, (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first.lowered), text[scheme.endIndex...].starts(with: "://".utf8),
+            scheme.allSatisfy({ PercentEncoding.isUnreserved($0) || $0 == UInt8(ascii: "+") })
+        else { return }
+        let name = String(decoding: scheme, as: UTF8.self)
+        guard ["s3", "http", "https", "file"].contains(name.lowercased()) else { throw .usage("\(name):// is none of s3://, http://, https:// and file://") }
     }
 
     public init(_ text: String) throws(ImageError) { try self.init(Array(text.utf8)) }
 
     private init(path: [UInt8]) throws(ImageError) {
         guard !path.isEmpty else { throw .usage("an empty name") }
+        guard path != [UInt8(ascii: "-")] else { throw .usage("- is no name of a file here") }
         guard !path.contains(0) else { throw .usage("a NUL in a name") }
         self = .file(FilePath(path))
     }

@@ -4,7 +4,6 @@ import Glibc
 import ImageCore
 import ImageJobs
 import Storage
-import Synchronization
 
 /// A run: jobs in, results out.
 final class BatchRun: Sendable {
@@ -135,19 +134,22 @@ final class BatchRun: Sendable {
                 case .job(let job):
                     let expiry = job.lifetime.map { Deadline.now + $0 * 1_000_000 }
                     guard scheduler.submit(Task(job: job), priority: job.priority, expiry: expiry) else { return }
-                case .fault(let error, let id, let file):
+                case .fault(let error, let id, let input, let output):
                     // A name's fault says its number.
-                    console.report(error, subject: settings.names?.bytes ?? Array("line \(number)".utf8))
+                    console.report(error, subject: listSubject ?? Array("line \(number)".utf8))
                     state.withLock { $0.status = $0.status ?? .usage }
-                    answer(JobResult(fault: error, id: id, number: number, input: file))
+                    answer(JobResult(fault: error, id: id, number: number, input: input, output: output))
                 }
             }
         } catch {
-            console.report(error, subject: settings.names?.bytes ?? Array("standard input".utf8))
+            console.report(error, subject: listSubject ?? Console.standardInput)
             state.withLock { $0.status = $0.status ?? error.status }
         }
         state.update { $0.inputEnded = true }
     }
+
+    /// What messages about a list of names are about; nil where jobs come instead.
+    private var listSubject: [UInt8]? { settings.names.map { InputNames.list($0).subject } }
 
     private func perform(_ turn: Scheduler<Task>.Turn) {
         let task = turn.entry.work

@@ -3,6 +3,7 @@ import FilterSupport
 import ImageCodecs
 import ImageCore
 import ImageJobs
+import Storage
 
 @main
 struct ImgBatch: FilterCommand {
@@ -14,7 +15,7 @@ struct ImgBatch: FilterCommand {
             """,
         options: Recipe.declarations + [
             .file("output", short: "o", "path", "Where outputs go whose job does not say: a template, as in 'out/%d/%n.jpg'; see imgencode."),
-            .file("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
+            .files0From,
             .flag("no-clobber", "Replace no output that is there."),
             .flag("newer", "Skip what is no newer than its output."),
             .number("jobs", short: "j", in: 1...256, "Pictures worked on at once; the processors there are when it is not said."),
@@ -74,7 +75,10 @@ struct BatchSettings {
         jobs.limits = try given.limits()
         jobs.isolation = try given.choice("isolate", JobSettings.Isolation.self)!
         jobs.isSandboxed = Sandbox(given).isWanted
-        jobs.template = try given.text("output").map { (text) throws(ImageError) in try OutputTemplate(FilePath(argument: text)) }
+        jobs.template = try given.text("output").map { (text) throws(ImageError) in
+            try Location.checkScheme(Array(text.utf8))
+            return try OutputTemplate(FilePath(argument: text))
+        }
         jobs.mayReplace = !given.flag("no-clobber")
         jobs.takesNewerOnly = given.flag("newer")
         jobs.isDryRun = given.flag("dry-run")
@@ -86,7 +90,7 @@ struct BatchSettings {
         (isOrdered, showsProgress) = (given.flag("ordered"), given.flag("progress"))
         (isStrict, isVerbose) = (given.flag("strict"), given.flag("verbose"))
         metricsFile = given.text("metrics-file").map { FilePath(argument: $0) }
-        metricsAddress = try given.text("metrics-listen").map { (text) throws(ImageError) in try SocketAddress(text, of: "metrics-listen") }
+        metricsAddress = try given.text("metrics-listen").map { (text) throws(ImageError) in try SocketAddress(text, of: "metrics-listen", example: "127.0.0.1:9464") }
         if names != nil && jobs.template == nil { throw .usage("--files0-from needs --output with a template, as in -o 'out/%d/%n.jpg'") }
         if let template = jobs.template, !template.isTemplate { throw .usage("--output is for several pictures: a template, as in 'out/%d/%n.jpg'") }
         if jobs.takesNewerOnly, let template = jobs.template, template.path(name: [], number: 1) == nil {

@@ -9,7 +9,7 @@ struct ImgDecode: FilterCommand {
         "imgdecode", operands: "[FILE]...", files: .picture, count: 0...Int.max, summary: "Decode JPEG, PNG, WebP and PNM files into a pixel stream.",
         discussion: "With no FILE, or when FILE is -, read standard input. The format is told by content, not by name.",
         options: DecodeArguments.declarations + [
-            .file("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
+            .files0From,
             .flag("verbose", short: "v", "Say what is odd about a file, though its pixels are whole."),
         ])
     static let writesStream = true
@@ -58,7 +58,7 @@ final class Decoding {
     func decode(_ file: InputFile) throws(ImageError) {
         let path = file.path
         let name = path.isStandardStream ? [] : path.bytes
-        let subject = path.isStandardStream ? Array("standard input".utf8) : name
+        let subject = path.isStandardStream ? Console.standardInput : name
         pool.deadline.begin()
         defer { pool.deadline.clear() }
         do throws(ImageError) {

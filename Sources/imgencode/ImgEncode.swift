@@ -39,7 +39,7 @@ struct ImgEncode: FilterCommand {
         for path in [table, plot] where path?.isStandardStream ?? false { throw .usage("--tune-table and --plot need the name of a file") }
         if let table, let plot, table == plot { throw .usage("--tune-table and --plot would be the same file") }
         if goal.isEmpty && (table != nil || plot != nil) { throw .usage("--tune-table and --plot need a floor, or --max-bytes") }
-        format = try given.choice("format", EncodedFormat.self)
+        format = try given.encodedFormat()
         let path = given.text("output").map { FilePath(argument: $0) }
         output = path.flatMap { $0.isStandardStream ? nil : $0 }
         mayReplace = !given.flag("no-clobber")
@@ -63,7 +63,7 @@ struct ImgEncode: FilterCommand {
         let stream = try StreamFilter(console, limits: limits, pool: pool)
         let messages = EncodeMessages(console, isVerbose: isVerbose)
         var search: (format: EncodedFormat, search: QualitySearch)?
-        try stream.run(writesStream: false) { (source, name, number) throws(ImageError) in
+        try stream.run(writesOutput: output == nil) { (source, name, number) throws(ImageError) in
             let target = try outputs.target(name: name, number: number, info: source.info)
             options.format = try outputs.format(of: target)
             try options.check()
@@ -92,7 +92,7 @@ struct ImgEncode: FilterCommand {
         do throws(ImageError) {
             try outputs.end()
         } catch {
-            console.report(error, subject: output?.bytes ?? Array("standard output".utf8))
+            console.report(error, subject: output?.bytes ?? Console.standardOutput)
             stream.note(error.status)
         }
         tuning.write(console, stream, pool: pool)

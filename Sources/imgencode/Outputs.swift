@@ -25,8 +25,6 @@ final class Outputs {
         if template?.isTemplate == false { _ = try self.format(of: path) }
     }
 
-    var isStandardOutput: Bool { path == nil }
-
     private var isTemplate: Bool { template?.isTemplate ?? false }
 
     /// The name of the output for a picture; nil is standard output.
@@ -68,7 +66,7 @@ final class Outputs {
             if template!.makesDirectories { try target.directory.makeDirectories() }
             return try AtomicFile(target, mayReplace: mayReplace, pool: pool)
         } catch {
-            throw Self.naming(target, error)
+            throw error.naming(target)
         }
     }
 
@@ -81,7 +79,7 @@ final class Outputs {
         do throws(ImageError) {
             try sink.commit()
         } catch {
-            throw Self.naming(target, error)
+            throw error.naming(target)
         }
         taken.insert(target)
     }
@@ -95,13 +93,5 @@ final class Outputs {
         if isTemplate || hasFailed { return }
         guard let waiting else { throw .damaged("no picture came") }
         try waiting.commit()
-    }
-
-    /// The message about a picture names its input; what is wrong here is the output's.
-    private static func naming(_ target: FilePath, _ error: ImageError) -> ImageError {
-        switch error {
-        case .cannotCreate, .refusedOutput: .refusedOutput("\(Console.printable(target.bytes)): \(error)")
-        default: error
-        }
     }
 }

@@ -81,9 +81,11 @@ struct ImgGet: FilterCommand {
 
     private static let windowBytes = 4 << 20
 
+    private var noSuchFile: ImageError { location.isRemote ? .cannotReach("no such file") : .cannotOpen(errno: ENOENT) }
+
     private func copy(_ range: ByteRange, _ storage: Storage) throws(ImageError) -> UInt64 {
         let store = try storage.store(of: location)
-        guard let file = try store.status(of: location) else { throw .cannotReach("no such file") }
+        guard let file = try store.status(of: location) else { throw noSuchFile }
         guard let size = file.byteCount, let bytes = range.bytes(of: size) else { throw .usage("--range is not within the file") }
         var next = bytes.lowerBound
         while next < bytes.upperBound {
@@ -113,7 +115,7 @@ struct ImgGet: FilterCommand {
     }
 
     private func describe(_ storage: Storage) throws(ImageError) -> UInt64? {
-        guard let file = try storage.status(of: location) else { throw .cannotReach("no such file") }
+        guard let file = try storage.status(of: location) else { throw noSuchFile }
         var text = "bytes \(file.byteCount.map { String($0) } ?? "unknown")\n"
         if let modified = file.modified { text += "modified \(modified.components.seconds)\n" }
         if let etag = file.etag { text += "etag \(etag)\n" }

@@ -14,8 +14,8 @@ struct ImgInfo: FilterCommand {
         options: [
             .flag("json", "Print an object a picture, each in a line of its own."),
             .flag("brief", short: "b", "Print one line a picture, without what its metadata say."),
-            .file("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
-            .flag("verbose", short: "v", "Say which layers of the sandbox hold."),
+            .files0From,
+            .sandboxVerbose,
         ])
     static let writesStream = false
 
@@ -66,7 +66,7 @@ final class InfoRun {
     func describe(_ file: InputFile) throws(ImageError) {
         let path = file.path
         let isInput = path.isStandardStream
-        let subject = isInput ? Array("standard input".utf8) : path.bytes
+        let subject = isInput ? Console.standardInput : path.bytes
         pool.deadline.begin()
         defer { pool.deadline.clear() }
         do throws(ImageError) {
@@ -84,7 +84,7 @@ final class InfoRun {
 
     private func describe(stream source: ByteSource) throws(ImageError) {
         let filter = StreamFilter(console, source, limits: limits, deadline: pool.deadline)
-        try filter.run(writesStream: true) { (rows, name, _) throws(ImageError) in
+        try filter.run(writesOutput: true) { (rows, name, _) throws(ImageError) in
             let picture = StreamedPicture()
             try transfer(from: rows, to: picture, pool: pool)
             try write(picture.description, name: name)

@@ -5,7 +5,7 @@ import ImageMetadata
 /// A picture for people: a line that says what it is, and below it what its metadata say.
 enum InfoText {
     static func lines(_ picture: PictureDescription, name: [UInt8], isBrief: Bool) throws(ImageError) -> [UInt8] {
-        var lines = [(name.isEmpty ? "standard input" : Console.printable(name)) + ": " + summary(picture)]
+        var lines = [Console.printable(name.isEmpty ? Console.standardInput : name) + ": " + summary(picture)]
         if !isBrief { try addMetadata(picture, to: &lines) }
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }

@@ -47,7 +47,7 @@ struct ImgPut: FilterCommand {
             return .done
         } catch {
             let isOfInput = if case .readFailed = error { true } else { false }
-            console.report(error, subject: isOfInput ? Array("standard input".utf8) : location.shown)
+            console.report(error, subject: isOfInput ? Console.standardInput : location.shown)
             return error.status
         }
     }

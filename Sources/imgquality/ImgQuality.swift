@@ -17,7 +17,7 @@ struct ImgQuality: FilterCommand {
             .value("min-ssim", "x", "Status 1 where SSIM is less."),
             .value("min-ssimulacra2", "x", "Status 1 where SSIMULACRA 2 is less."),
             .file("map", "file", "Write where they differ, black where they do not, as a picture; its name's ending says the format, - is a pixel stream."),
-            .flag("verbose", short: "v", "Say which layers of the sandbox hold."),
+            .sandboxVerbose,
         ])
     static let writesStream = false
     static var libraries: [String] { CodecLibraries.versions }

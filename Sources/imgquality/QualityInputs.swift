@@ -54,7 +54,7 @@ final class QualityInputs {
         return converted.rows
     }
 
-    fileprivate static func subject(_ path: FilePath) -> [UInt8] { path.isStandardStream ? Array("standard input".utf8) : path.bytes }
+    fileprivate static func subject(_ path: FilePath) -> [UInt8] { path.isStandardStream ? Console.standardInput : path.bytes }
 
     private func open(_ path: FilePath, _ input: (bytes: ByteSource, readAhead: ReadAhead?)) throws(ImageError) -> Input {
         let watch = Watch(path, input.readAhead, self)

@@ -9,7 +9,7 @@ struct ImgResize: FilterCommand {
             GEOMETRY is 800 or 800x (width), x600 (height), 800x600 (a box), 50%; with > only to shrink, < only to enlarge, \
             ! to ignore the aspect, ^ to fill the box. Quote it in a shell.
             """,
-        options: ResizeArguments.declarations + [.flag("verbose", short: "v", "Say which layers of the sandbox hold.")])
+        options: ResizeArguments.declarations + [.sandboxVerbose])
     static let writesStream = true
 
     private let resizing: Resizing
@@ -26,9 +26,9 @@ struct ImgResize: FilterCommand {
         let writer = StreamWriter(.standardOutput)
         sandbox.enter(console)
         let stream = try StreamFilter(console, limits: resizing.limits, pool: pool)
-        try stream.run(writesStream: true) { (source, name, _) throws(ImageError) in
+        try stream.run(writesOutput: true) { (source, name, _) throws(ImageError) in
             if try resizing.missesDetail(of: source.info) {
-                let subject = name.isEmpty ? Array("standard input".utf8) : name
+                let subject = name.isEmpty ? Console.standardInput : name
                 console.say("warning: imgdecode --for was given a smaller size; detail is missing", subject: subject)
             }
             try transfer(from: try resizing.resized(source), to: writer, pool: pool)

@@ -6,7 +6,7 @@ import ImageMetadata
 @main
 struct ImgStrip: FilterCommand {
     static let declaration = CommandDeclaration(
-        "imgstrip", operands: "[FILE]...", files: .picture, count: 0...Int.max, summary: "Remove metadata from JPEG, PNG and WebP files, or from a pixel stream.",
+        "imgstrip", operands: "[FILE]...", files: .compressedPicture, count: 0...Int.max, summary: "Remove metadata from JPEG, PNG and WebP files, or from a pixel stream.",
         discussion: """
             Everything goes but the ICC profile, the orientation and what affects rendering; the compressed pixels stay bit for bit the same. \
             With no FILE, or when FILE is -, read standard input, a file or a pixel stream. LIST is of exif, gps, thumbnail, makernote, xmp, \
@@ -22,12 +22,12 @@ struct ImgStrip: FilterCommand {
             .flag("preserve", "Keep the times of files replaced."),
             .flag("fsync", "Wait until each file is on the disk before it gets its name."),
             .number("jobs", short: "j", in: 1...64, default: 1, "Files worked on at once."),
-            .file("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input."),
+            .files0From,
             .flag("verbose", short: "v", "Say what went, and how many bytes it took."),
         ])
 
     /// A wrong option is told to the filter behind only where a stream comes in: where it goes out to a pipe from one.
-    static var writesStream: Bool { RunKind.standardInputIsStream }
+    static var writesStream: Bool { StripRun.standardInputIsStream }
 
     enum ICCChoice: String, CaseIterable { case keep, drop, srgb }
 

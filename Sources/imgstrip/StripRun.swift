@@ -21,16 +21,6 @@ struct StripSettings: Sendable {
     static let srgbNeedsPixels = ImageError.usage("--icc srgb converts pixels, and so needs a pixel stream: imgdecode a.jpg | imgstrip --icc srgb | imgencode > b.jpg")
 }
 
-enum RunKind {
-    /// Whether a pixel stream comes in on a pipe, or has been meant to: looked at when the command line is wrong.
-    static var standardInputIsStream: Bool {
-        guard Descriptor.standardInput.kind == S_IFIFO, isatty(1) == 0 else { return false }
-        let source = try? ByteSource(.standardInput, pool: BufferPool(limits: Limits()))
-        try? source?.prefetch(FileSignature.headBytes)
-        return source.flatMap { FileSignature($0.waiting) } == .pixelStream
-    }
-}
-
 /// The files of one run, worked on by as many threads as were asked for.
 final class StripRun: Sendable {
     private let settings: StripSettings
@@ -62,19 +52,6 @@ final class StripRun: Sendable {
         }
     }
 
-    /// The content that a file had: numbers of inodes are used again.
-    private struct FileVersion: Hashable {
-        let identity: FileIdentity
-        let seconds: Int
-        let nanoseconds: Int
-        let byteCount: off_t
-
-        init(_ status: stat) {
-            identity = FileIdentity(status)
-            (seconds, nanoseconds, byteCount) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_size)
-        }
-    }
-
     /// As below; a run of a single file has none.
     private final class ReplacedFiles { var versions: Set<FileVersion> = [] }
 
@@ -89,18 +66,31 @@ final class StripRun: Sendable {
 
     // MARK: Standard input
 
+    /// Whether a pixel stream comes in on a pipe, or has been meant to: looked at when the command line is wrong.
+    static var standardInputIsStream: Bool {
+        guard Descriptor.standardInput.kind == S_IFIFO, isatty(1) == 0 else { return false }
+        let source = try? ByteSource(.standardInput, pool: BufferPool(limits: Limits()))
+        try? source?.prefetch(FileSignature.headBytes)
+        return source.flatMap { FileSignature($0.waiting) } == .pixelStream
+    }
+
     func standardInput(_ sandbox: Sandbox) throws(ImageError) -> ExitStatus {
         let outputs = try settings.output.map { (output) throws(ImageError) in [try OutputTemplate(output).place] } ?? []
         sandbox.enter(console, making: outputs, wholes: 1)
         pool.deadline.begin()
         let source = try ByteSource(.standardInput, pool: pool)
-        try source.prefetch(FileSignature.headBytes)
+        do throws(ImageError) {
+            try source.prefetch(FileSignature.headBytes)
+        } catch {
+            fail(error, Console.standardInput, number: 1)
+            return status
+        }
         if FileSignature(source.waiting) == .pixelStream {
             if settings.output != nil { throw .usage("--output is for files; a pixel stream goes on to standard output") }
             return try stream(source)
         }
         if settings.convertsToSRGB { throw StripSettings.srgbNeedsPixels }
-        let subject = Array("standard input".utf8)
+        let subject = Console.standardInput
         do throws(ImageError) {
             let report = try strip(source, name: [], number: 1)
             try source.drain()
@@ -116,8 +106,8 @@ final class StripRun: Sendable {
     private func stream(_ source: ByteSource) throws(ImageError) -> ExitStatus {
         let writer = StreamWriter(.standardOutput)
         let filter = StreamFilter(console, source, limits: settings.limits, deadline: pool.deadline)
-        try filter.run(writesStream: true) { (rows, name, _) throws(ImageError) in
-            let subject = name.isEmpty ? Array("standard input".utf8) : name
+        try filter.run(writesOutput: true) { (rows, name, _) throws(ImageError) in
+            let subject = name.isEmpty ? Console.standardInput : name
             let converted = settings.convertsToSRGB ? try SRGB.converted(rows, pool: pool) : (rows: rows, profileIsUsable: true)
             if !converted.profileIsUsable { console.say("warning: its ICC profile cannot be used; taken as sRGB", subject: subject) }
             let stripped = StrippedPicture(converted.rows, settings.choice, limits: settings.limits)
@@ -175,7 +165,9 @@ final class StripRun: Sendable {
                 do throws(ImageError) {
                     say(try strip(file, files, number: taken.number), file.path.bytes)
                 } catch {
-                    fail(error, file.path.bytes, number: taken.number)
+                    // Of a single file; what else there is of it says so itself.
+                    let isOfOutput = if case .writeFailed = error { settings.output == nil && !settings.isInPlace } else { false }
+                    fail(error, isOfOutput ? Console.standardOutput : file.path.bytes, number: taken.number)
                 }
             }
         }
@@ -222,17 +214,26 @@ final class StripRun: Sendable {
         guard settings.output != nil else {
             return try stripper.strip(source, to: DirectSink(.standardOutput), plantsFault: Self.plantsFault)
         }
-        let file = try AtomicFile(try output(name, number), mayReplace: settings.mayReplace, synchronizes: settings.synchronizes, pool: pool)
-        let report = try stripper.strip(source, to: file, plantsFault: Self.plantsFault)
-        try file.commit()
-        return report
+        let path = try output(name, number)
+        do throws(ImageError) {
+            let file = try AtomicFile(path, mayReplace: settings.mayReplace, synchronizes: settings.synchronizes, pool: pool)
+            let report = try stripper.strip(source, to: file, plantsFault: Self.plantsFault)
+            try file.commit()
+            return report
+        } catch {
+            throw error.naming(path)
+        }
     }
 
     private func output(_ name: [UInt8], _ number: Int) throws(ImageError) -> FilePath {
         let template = try OutputTemplate(settings.output!)
         if !template.isTemplate && number > 1 { throw .usage("more than one file for one output; give a template, as in -o 'out/%f'") }
         guard let path = template.path(name: name, number: number) else { throw .usage("%w and %h are not known of a file that is not decoded") }
-        if template.makesDirectories { try path.directory.makeDirectories() }
+        do throws(ImageError) {
+            if template.makesDirectories { try path.directory.makeDirectories() }
+        } catch {
+            throw error.naming(path)
+        }
         // A single output has nothing to collide with.
         guard template.isTemplate else { return path }
         if let place = OutputPlace(path), !state.withLock({ $0.take(place) }) {

@@ -21,7 +21,7 @@ import Testing
 
     @Test(arguments: [
         ("imgencode -q", "imgencode: --quality needs a value; see imgencode --help"),
-        ("imgencode --quality=", "imgencode: --quality  is no number"),
+        ("imgencode --quality=", "imgencode: --quality is empty"),
         ("imgencode -quality 45", "imgencode: --quality uality is no number"),
         ("imgencode --optimize=yes", "imgencode: --optimize takes no value"),
         ("imgencode -x", "imgencode: unknown option -x; see imgencode --help"),

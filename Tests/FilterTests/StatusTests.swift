@@ -86,6 +86,10 @@ import Testing
         ("imgdecode photo.jpg | imgresize 0 | imgencode", 64, "imgresize: 0 is no geometry; see imgresize --help"),
         ("imgdecode photo.jpg | imgresize | imgencode", 64, "imgresize: GEOMETRY is missing; see imgresize --help"),
         ("imgdecode photo.jpg | imgencode -q 101", 64, "imgencode: --quality 101 is not in 1...100"),
+        ("imgdecode photo.jpg | imgencode --background '#ff000080'", 64, "imgencode: --background #ff000080 is not opaque"),
+        ("imgdecode photo.jpg | imgencode --min-ssim 95", 64, "imgencode: --min-ssim 95 is more than equal pictures have, 1"),
+        ("imgdecode '' | imgencode", 64, "imgdecode: an empty word where a name or a value is wanted"),
+        ("imgdecode photo.jpg | IMG_CPU=v4 imgresize 8 | imgencode", 64, "imgresize: IMG_CPU is none of scalar, "),
         ("imgdecode photo.jpg | imgencode extra", 64, "imgencode: extra is one word too many; see imgencode --help"),
         ("imgdecode none.jpg | imgresize 8 | imgencode", 66, "imgdecode: none.jpg: no such file or directory"),
         ("imgdecode . | imgresize 8 | imgencode", 66, "imgdecode: .: is a directory"),
@@ -133,7 +137,10 @@ import Testing
 
     @Test(.enabled(if: !isSanitized, "a sanitizer has files of its own"))
     func aFullDiskIs74() throws {
-        for stage in ["imgdecode photo.png > /dev/full", "imgdecode photo.png | imgresize 300 > /dev/full", "imgdecode photo.png | imgencode > /dev/full"] {
+        for stage in [
+            "imgdecode photo.png > /dev/full", "imgdecode photo.png | imgresize 300 > /dev/full", "imgdecode photo.png | imgencode > /dev/full",
+            "imgdecode photo.png | imgencode -f pam > /dev/full", "imgstrip photo.png > /dev/full",
+        ] {
             let outcome = try place.sh(stage)
             #expect(outcome.status == 74, "\(stage)")
             #expect(outcome.messages.count == 1 && outcome.errors.contains("standard output: write failed: no space left on device"), "\(outcome.errors)")
@@ -216,7 +223,7 @@ import Testing
             ("header.jpg", "header.jpg: truncated at byte 400"),
             ("huge.jpg", "huge.jpg: 4261478400 pixels, over the limit of 268435456 (--max-pixels)"),
             ("zero.jpg", "zero.jpg: "), ("header.webp", "header.webp: truncated at byte 30"),
-            ("a.gif", "a.gif is a GIF, which imgdecode does not read"),
+            ("a.gif", "a.gif is a GIF, which imgpipe does not read"),
         ] {
             // 200 MiB of addresses: a huge size is judged before anything is allocated for it.
             let outcome = try place.sh("(ulimit -v 204800; imgdecode \(name)) | imgencode > out; echo $?; wc -c < out")

@@ -229,7 +229,7 @@ func psnr(_ a: [UInt8], _ b: [UInt8]) -> Double {
         #expect(throws: ImageError.damaged("is not a picture: no JPEG, PNG, WebP or PNM begins like this")) {
             try decoded(Array("hello, this is text".utf8))
         }
-        #expect(throws: ImageError.unsupported("is a TIFF, which imgdecode does not read")) {
+        #expect(throws: ImageError.unsupported("is a TIFF, which imgpipe does not read")) {
             try decoded([0x49, 0x49, 42, 0] + [UInt8](repeating: 0, count: 20))
         }
     }

@@ -13,7 +13,7 @@ import Testing
         var reader = try reader(words)
         switch line.utf8CString.withUnsafeBytes({ reader.job(UnsafeRawBufferPointer(rebasing: $0.dropLast()), number: 1) }) {
         case .job(let job): return job
-        case .fault(let error, _, _): throw error
+        case .fault(let error, _, _, _): throw error
         }
     }
 

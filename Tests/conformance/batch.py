@@ -135,6 +135,9 @@ def answers_and_their_order(results, folder, small):
     process = subprocess.run(["imgbatch"], input=lines, capture_output=True, check=False, timeout=60)
     answers = [json.loads(line) for line in process.stdout.splitlines()]
     results.check(process.returncode == 64 and len(answers) == 6 and all(a["exit"] == 64 for a in answers), f"lines that are no jobs: {answers}")
+    results.check([a.get("out") for a in answers] == ["b.jpg", None, None, None, "b.jpg", None], f"the output of a line that is no job: {answers}")
+    alone = subprocess.run(["imgbatch", "--files0-from=-", "-o", "gs://bucket/%n.jpg"], input=small[0].encode(), capture_output=True, check=False, timeout=60)
+    results.check(alone.returncode == 64 and not alone.stdout and b"gs://" in alone.stderr, f"a scheme that is none of ours: {alone}")
     said = process.stderr.decode().splitlines()
     results.check([line.split(": ")[1] for line in said] == [f"line {i}" for i in range(1, 7)], f"each is told by its number: {said}")
 

@@ -130,6 +130,8 @@ def press_in_bash(results, bash, folder):
         "imgdecode --files0-from=lists": "imgdecode --files0-from=lists/",
         "imgstrip --keep exif,g": "imgstrip --keep exif,gps",
         "imgstrip --keep=exif,g": "imgstrip --keep=exif,gps",
+        # The value of -f=w is "=w".
+        "imgencode -f=w": "imgencode -f=w",
     }.items():
         result = bash.press(line, f"HOME={folder}")
         results.check(result == became, f"bash: {line!r} becomes {result!r}, not {became!r}")

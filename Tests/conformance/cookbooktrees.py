@@ -37,6 +37,7 @@ def _(k):
     yield
     k.check(k.status == 0 and "refused" in k.output and k.messages.count("a.jpg: imgstrip") == 1, "refused once")
     k.shell("git cat-file blob HEAD:a.jpg > committed.jpg")
+    k.shell("cp 'photos/phone/IMG 1.jpg' IMG.JPG; git add IMG.JPG; if git commit -q -m x; then exit 1; fi")
     k.check(k.shell("git rev-list --count HEAD").strip() == "1" and "GPS" not in k.tags("committed.jpg") and "(c) Ada" in k.tags("committed.jpg"), "what is in the history")
 
 
@@ -57,7 +58,7 @@ def _(k):
 
 @recipe("broken-files-of-a-tree")
 def _(k):
-    k.shell("head -c 90000 a.jpg > photos/phone/cut.jpg; echo no > photos/nature/text.jpg")
+    k.shell("head -c 90000 a.jpg > photos/phone/cut.jpg; echo no > photos/nature/text.jpg; cp a.jpg 'photos/nature/two\nlines.jpg'")
     yield
     found = sorted((json.loads(line) for line in k.text("broken.jsonl").splitlines()), key=lambda each: each["file"])
     k.check(k.status == 0 and [(each["file"], each["exit"]) for each in found] == [("photos/nature/text.jpg", 65), ("photos/phone/cut.jpg", 65)], f"{found}")

@@ -262,8 +262,11 @@ def check_files(folder):
     results.check(run("imgput", "-n", path, source=b"x")[0] == 73, "--no-clobber of a file")
     results.check(run("imgput", path, source=b"")[0] == 65 and run("imgget", path)[1] == body, "empty input leaves a file alone")
     results.check(run("imgget", path + "x")[0] == 66, "no such file")
+    for option in [], ["--stat"], ["--range", "0-9"]:
+        results.check(run("imgget", *option, folder)[0] == 66, f"a directory: {option}")
+    results.check(run("imgput", "gs://b/k", source=b"x")[0] == 64 and run("imgput", "-", source=b"x")[0] == 64, "a scheme that is none of ours, and -")
     results.check(run("imgget", "--list", folder + "/a f")[1] == path.encode() + b"\n", "a list of files")
-    for words in [["s3://"], ["s3:///key"], ["s3://b@d/key"], ["http://"], ["--range", "5-4", path], ["--range", "x", path], ["--null", path], [""]]:
+    for words in [["s3://"], ["s3:///key"], ["s3://b@d/key"], ["http://"], ["--range", "5-4", path], ["--range", "x", path], ["--null", path], [""], ["-"], ["gs://b/k"], ["FTP://h/k"]]:
         results.check(run("imgget", *words)[0] == 64, f"usage: {words}")
 
 

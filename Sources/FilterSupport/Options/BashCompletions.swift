@@ -10,9 +10,9 @@ extension CommandDeclaration {
             local IFS=$' \\t\\n' redirection='^[0-9&]*[<>]+[|&]?$'
             COMPREPLY=()
             # --name=value is three words or one, as COMP_WORDBREAKS has it.
-            if [[ $word == = ]]; then
+            if [[ $word == = && $option == --* ]]; then
                 word=''
-            elif [[ $option == = ]]; then
+            elif [[ $option == = && ${COMP_WORDS[COMP_CWORD - 2]} == --* ]]; then
                 option=${COMP_WORDS[COMP_CWORD - 2]}
             elif [[ $word == --*=* ]]; then
                 option=${word%%=*} begin=${word%%=*}= word=${word#*=}
@@ -57,7 +57,7 @@ extension CommandDeclaration {
             picture)
                 # Without one of these endings only where no name has one.
                 while IFS= read -r name; do
-                    if [[ ${name,,} == *.@(\(Self.pictureEndings.joined(separator: "|"))) ]]; then COMPREPLY+=("$name"); fi
+                    if [[ ${name,,} == *.@(\((operandFiles?.endings ?? []).joined(separator: "|"))) ]]; then COMPREPLY+=("$name"); fi
                 done < <(compgen -f -- "$word")
                 if ((${#COMPREPLY[@]})); then
                     mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -d -- "$word")
@@ -80,7 +80,7 @@ extension CommandDeclaration {
 
     private var operandKind: String {
         switch operandFiles {
-        case .picture: "picture"
+        case .picture, .compressedPicture: "picture"
         case .any: "path"
         case .directory: "directory"
         case nil: "none"

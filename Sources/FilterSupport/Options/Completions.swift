@@ -10,9 +10,19 @@ extension CommandDeclaration {
         case .fish: fishCompletions
         }
     }
+}
 
-    /// How names of pictures usually end. What a file is, its content tells: names with other endings are offered where none of these fits.
-    static var pictureEndings: [String] { ["jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "pnm", "pbm", "pgm", "ppm", "pam"] }
+extension FileKind {
+    /// How names of pictures usually end; none of other files. What a file is, its content tells: names with other endings are offered where none of
+    /// these fits.
+    var endings: [String] {
+        let compressed = ["jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp"]
+        return switch self {
+        case .picture: compressed + ["pnm", "pbm", "pgm", "ppm", "pam"]
+        case .compressedPicture: compressed
+        case .any, .directory: []
+        }
+    }
 }
 
 extension OptionDeclaration {

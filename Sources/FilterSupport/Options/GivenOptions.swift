@@ -34,7 +34,11 @@ public struct GivenOptions: Sendable {
                 operands.append(word)
             }
         }
-        if question == nil && operands.count < declaration.operandCount.lowerBound { throw seeHelp("\(declaration.operands) is missing") }
+        if question == nil && operands.count < declaration.operandCount.lowerBound {
+            throw seeHelp("\(declaration.operands.split(separator: " ")[operands.count]) is missing")
+        }
+        // As of "$unset".
+        if question == nil && operands.contains("") { throw .usage("an empty word where a name or a value is wanted") }
     }
 
     private mutating func takeLong(_ word: Substring, _ rest: inout ArraySlice<String>) throws(ImageError) {
@@ -69,6 +73,8 @@ public struct GivenOptions: Sendable {
             guard let text = joined ?? rest.popFirst() else { throw seeHelp("--\(declared.name) needs a value") }
             given.append((option, text))
         }
+        // A list may be empty; nothing else has an empty value.
+        if case .listOf = declared.value {} else if given.last?.text == "" { throw .usage("--\(declared.name) is empty") }
         question = Question(rawValue: declared.name)
     }
 

@@ -30,8 +30,8 @@ public struct CommandDeclaration: Sendable {
     ]
 }
 
-/// What files a word may name. A picture is one to be read, whose name is likely to have one of the usual endings.
-public enum FileKind: Sendable { case picture, any, directory }
+/// What files a word may name. A picture is one to be read, whose name is likely to have one of the usual endings; a compressed one is no PNM.
+public enum FileKind: Sendable { case picture, compressedPicture, any, directory }
 
 /// One option: its names, what its value is, and its line of help.
 public struct OptionDeclaration: Sendable {
@@ -85,6 +85,12 @@ public struct OptionDeclaration: Sendable {
     public static func directory(_ name: String, short: Character? = nil, _ value: String, _ help: String) -> OptionDeclaration {
         OptionDeclaration(name: name, short: short, value: .path(value, .directory), defaultText: nil, help: help)
     }
+
+    /// See `GivenOptions.inputNames`.
+    public static let files0From = file("files0-from", "file", "Read names from this file, each ended by NUL; - is standard input.")
+
+    /// For a tool that has nothing else to say; see `Sandbox`.
+    public static let sandboxVerbose = flag("verbose", short: "v", "Say which layers of the sandbox hold.")
 
     /// Words with commas between; who reads the value says which are none of `words`.
     public static func list(

@@ -46,7 +46,7 @@ extension CommandDeclaration {
     private static func files(_ kind: FileKind) -> String {
         switch kind {
         // _files offers all names where no name fits.
-        case .picture: "_files -g \"(#i)*.(\(pictureEndings.joined(separator: "|")))(-.)\""
+        case .picture, .compressedPicture: "_files -g \"(#i)*.(\(kind.endings.joined(separator: "|")))(-.)\""
         case .any: "_files"
         case .directory: "_files -/"
         }

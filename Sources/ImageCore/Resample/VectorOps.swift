@@ -10,6 +10,13 @@ package enum VectorOps {
         return all.first { String(cString: $0.name) == wanted } ?? all.last!
     }()
 
+    /// Throws `usage` where IMG_CPU names none of this processor's: who compares them is not to compare one with itself.
+    package static func check() throws(ImageError) {
+        guard let wanted = getenv("IMG_CPU").map({ String(cString: $0) }) else { return }
+        let names = available.map { String(cString: $0.name) }
+        guard names.contains(wanted) else { throw .usage("IMG_CPU is none of \(names.joined(separator: ", "))") }
+    }
+
     /// From scalar to the widest.
     static var available: [imgpipe_vector_ops] {
         var tables: [imgpipe_vector_ops] = []

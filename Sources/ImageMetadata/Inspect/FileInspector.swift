@@ -24,6 +24,7 @@ public struct FileInspector {
         }
         case .webp: return try described(.webp, source) { (picture) throws(ImageError) in try WebPInspector(source, limits).read(into: &picture) }
         case .pnm: return try described(.pnm, source) { (picture) throws(ImageError) in try PNMInspector(source).read(into: &picture) }
+        case .pixelStream: throw .unsupported("is a pixel stream, which comes on standard input alone")
         case .some(let other): throw .unsupported("is \(other.withArticle), which imginfo does not read")
         case nil:
             throw source.waitingCount == 0 ? .damaged("empty file") : .damaged("is not a picture: no JPEG, PNG, WebP or PNM begins like this")

@@ -51,7 +51,7 @@ public struct ServiceSettings: Sendable {
 
     /// Throws `usage`, `cannotOpen` for the key's file.
     public init(_ given: GivenOptions) throws(ImageError) {
-        address = try SocketAddress(given.text("listen")!, of: "listen")
+        address = try SocketAddress(given.text("listen")!, of: "listen", example: "127.0.0.1:8080")
         port = Int(address.port)!
         slots = try given.number("workers") ?? max(1, Int(imgpipe_processors()))
         queue = try given.number("queue") ?? 16 * slots
@@ -73,11 +73,15 @@ public struct ServiceSettings: Sendable {
     }
 
     private static func signature(_ path: FilePath) throws(ImageError) -> URLSignature {
-        let source = try ByteSource(Descriptor.open(reading: path), pool: BufferPool(limits: Limits()))
         var key: [UInt8] = []
-        while try source.refill() > 0, key.count < 4096 {
-            source.waiting.withUnsafeBytes { key += $0 }
-            source.skip(source.waitingCount)
+        do throws(ImageError) {
+            let source = try ByteSource(Descriptor.open(reading: path), pool: BufferPool(limits: Limits()))
+            while try source.refill() > 0, key.count < 4096 {
+                source.waiting.withUnsafeBytes { key += $0 }
+                source.skip(source.waitingCount)
+            }
+        } catch {
+            throw .cannotReach("--sign-key-file \(Console.printable(path.bytes)): \(error)")
         }
         let signature = URLSignature(key: key)
         guard signature.isUsable else { throw .usage("--sign-key-file \(Console.printable(path.bytes)) has a key of less than 16 bytes") }

@@ -1,4 +1,5 @@
 import CPlatformShims
+import FilterSupport
 import Glibc
 import ImageCore
 import ImageJobs
@@ -48,7 +49,7 @@ final class PictureStore: Sendable {
     }
 
     /// `mostBytes`: of what is fetched, all together. `fetchLimit`: pictures that wait to be. Throws `usage` for what is neither a directory nor s3://,
-    /// `cannotOpen`, `noThread`.
+    /// `cannotReach`, `noThread`.
     init(_ text: String, limits: Limits, mostBytes: Int, fetchLimit: Int) throws(ImageError) {
         (storage, self.limits, budget) = (try Storage(), limits, BodyBudget(most: mostBytes))
         lookupThreads = try Scheduler(slots: Self.lookupCount, mostThreads: Self.lookupCount, limit: Self.mostLookups) { $0.entry.work.run() }
@@ -56,7 +57,7 @@ final class PictureStore: Sendable {
         switch try Location(text) {
         case .file(let path):
             let number = path.withCString { imgpipe_open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
-            guard number >= 0 else { throw .cannotOpen(errno: errno) }
+            guard number >= 0 else { throw .cannotReach("--storage \(Console.printable(path.bytes)): \(ImageError.cannotOpen(errno: errno))") }
             place = .directory(number)
         case .s3(let bucket, let key):
             place = .bucket(bucket, prefix: key.isEmpty || key.last == UInt8(ascii: "/") ? key : key + [UInt8(ascii: "/")])
@@ -153,8 +154,7 @@ final class PictureStore: Sendable {
         let descriptor = Descriptor(number: number)
         var status = stat()
         guard fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { throw .cannotOpen(errno: ENOENT) }
-        let version = "\(status.st_dev).\(status.st_ino).\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec).\(status.st_size)"
-        return LocalPicture(version: version, descriptor: descriptor, byteCount: UInt64(max(0, status.st_size)))
+        return LocalPicture(version: FileVersion(status).text, descriptor: descriptor, byteCount: UInt64(max(0, status.st_size)))
     }
 
     private func location(_ key: [UInt8]) -> Location {
