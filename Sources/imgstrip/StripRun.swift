@@ -165,7 +165,7 @@ final class StripRun: Sendable {
                 do throws(ImageError) {
                     say(try strip(file, files, number: taken.number), file.path.bytes)
                 } catch {
-                    // Of a single file; what else there is of it says so itself.
+                    // Standard output takes a single file, so the fault is not of one among others.
                     let isOfOutput = if case .writeFailed = error { settings.output == nil && !settings.isInPlace } else { false }
                     fail(error, isOfOutput ? Console.standardOutput : file.path.bytes, number: taken.number)
                 }
