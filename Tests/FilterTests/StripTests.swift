@@ -79,6 +79,15 @@ import Testing
         #expect(try place.sh("mkdir out; cp tagged.jpg out/tagged.jpg; imgstrip -o 'out//%f' tagged.jpg; imgstrip -o 'out/%f' tagged.jpg photo.jpg out/tagged.jpg; echo $?").text == "73\n")
     }
 
+    @Test func whatIsWrongWithAnOutputNamesIt() throws {
+        let outcome = try place.sh("imgstrip -o none/x.jpg tagged.jpg; imgstrip --no-clobber -o photo.jpg tagged.jpg; imgstrip -o /dev/full tagged.jpg; echo $?")
+        #expect(outcome.text == "74\n")
+        #expect(outcome.messages == [
+            "imgstrip: tagged.jpg: none/x.jpg: cannot create: no such file or directory", "imgstrip: tagged.jpg: photo.jpg: file exists",
+            "imgstrip: tagged.jpg: /dev/full: write failed: no space left on device",
+        ])
+    }
+
     @Test func standardOutputHasAName() throws {
         #expect(try place.sh("imgstrip -o /dev/stdout tagged.jpg | cat > a.jpg; imgstrip tagged.jpg | cmp - a.jpg").status == 0)
     }

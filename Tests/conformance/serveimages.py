@@ -166,6 +166,9 @@ def signed_urls(results, files, folder):
     with open(f"{folder}/short", "wb") as file:
         file.write(b"short\n")
     results.check(subprocess.run(["imgserve", "--sign-key-file", f"{folder}/short"], capture_output=True, check=False).returncode == 64, "a short key: 64")
+    for option in "--sign-key-file", "--storage":
+        refused = subprocess.run(["imgserve", option, f"{folder}/none"], capture_output=True, text=True, check=False)
+        results.check(refused.returncode == 66 and option in refused.stderr and "/none: no such file" in refused.stderr, f"what is not there is named: {refused}")
 
 
 def main():
