@@ -5,13 +5,12 @@ import glob
 import json
 import os
 import resource
-import shutil
 import subprocess
 import tempfile
 
 import faultyserver
 from harness import Results, take_tools
-from stores import ACCESS, SECRET, seaweedfs, wait_for
+from stores import ACCESS, SECRET, running
 
 WALLPAPERS = sorted(glob.glob("/usr/share/backgrounds/mate/*/*.jpg") + glob.glob("/usr/share/backgrounds/mate/*/*.png"))
 BUCKET = "imgpipe-batch"
@@ -125,15 +124,10 @@ def check_http(results, folder):
 def main():
     take_tools(__doc__)
     results = Results()
-    folder = tempfile.mkdtemp(prefix="imgbatch-")
-    server, port = seaweedfs(folder, None)
-    try:
-        endpoint = f"http://127.0.0.1:{port}"
-        check_store(results, wait_for(endpoint, None), {"AWS_ENDPOINT_URL": endpoint}, folder)
+    with tempfile.TemporaryDirectory(prefix="imgbatch-", ignore_cleanup_errors=True) as folder:
+        with running(folder) as (_, endpoint, client):
+            check_store(results, client, {"AWS_ENDPOINT_URL": endpoint}, folder)
         check_http(results, folder)
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
     results.end()
 
 

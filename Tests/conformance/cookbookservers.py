@@ -8,10 +8,7 @@ from kitchen import recipe
 @recipe("from-s3-to-s3")
 def _(k):
     import stores  # boto3 and SeaweedFS are there where check-all's packages of PyPI are
-    server, port = stores.seaweedfs(k.folder, None)
-    try:
-        endpoint = f"http://127.0.0.1:{port}"
-        client = stores.wait_for(endpoint, None)
+    with stores.running(k.folder) as (_, endpoint, client):
         for bucket in ("photos", "thumbs"):
             client.create_bucket(Bucket=bucket)
         for key, name in (("2026/a.jpg", "a.jpg"), ("2026/deep/Wood +1.jpg", "photos/nature/Wood.jpg"), ("2025/no.jpg", "a.jpg")):
@@ -23,8 +20,6 @@ def _(k):
         for key, name in (("2026/a.jpg.webp", "t.webp"), ("one.jpg", "one.jpg")):
             client.download_file("thumbs", key, k.path(name))
         k.check(k.size("t.webp") == (320, 200) and k.size("one.jpg") == (800, 500), f"{k.size('t.webp')} {k.size('one.jpg')}")
-    finally:
-        server.stop()
 
 
 def free_address(k):

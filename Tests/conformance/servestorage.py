@@ -4,13 +4,12 @@
 usage: servestorage.py [--bin DIR]"""
 import concurrent.futures
 import glob
-import shutil
 import tempfile
 import urllib.parse
 
 from harness import Results, content, shell, take_tools
 from service import Service
-from stores import ACCESS, SECRET, seaweedfs, wait_for
+from stores import ACCESS, SECRET, running
 
 BUCKET = "imgserve"
 
@@ -52,15 +51,9 @@ def check_store(results, client, environment, folder, stop):
 def main():
     take_tools(__doc__)
     results = Results()
-    folder = tempfile.mkdtemp(prefix="imgserve-")
-    server, port = seaweedfs(folder, None)
-    try:
-        endpoint = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(prefix="imgserve-", ignore_cleanup_errors=True) as folder, running(folder) as (server, endpoint, client):
         environment = {"HOME": "/nonexistent", "AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": endpoint, "IMG_STORAGE_TIMEOUT": "2"}
-        check_store(results, wait_for(endpoint, None), environment, folder, server.stop)
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        check_store(results, client, environment, folder, server.stop)
     results.end()
 
 

@@ -122,6 +122,17 @@ def seaweedfs(folder, certificates):
     return server, port
 
 
+@contextlib.contextmanager
+def running(folder):
+    """SeaweedFS for a while: the server, its address, and a client of it."""
+    server, port = seaweedfs(folder, None)
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
+        yield server, endpoint, wait_for(endpoint, None)
+    finally:
+        server.stop()
+
+
 def juicefs(folder, _):
     folder = os.path.join(folder, "juicefs-" + os.urandom(4).hex())
     os.makedirs(folder)
