@@ -14,7 +14,7 @@ public final class NameList {
     }
 
     /// The next name; nil after the last. As in GNU wc, the last one may lack its NUL, and a name that is none (`usage`) does not
-    /// stop the list.
+    /// stop the list; a picture in its place (`unsupported`) does.
     public func next() throws(ImageError) -> FilePath? {
         var name: [UInt8] = []
         var isLong = false
@@ -23,6 +23,7 @@ public final class NameList {
                 if name.isEmpty { return nil }
                 break
             }
+            if count == 0 && name.isEmpty { try refusePicture() }
             let waiting = UnsafeRawBufferPointer(start: list.waitingStart, count: list.waitingCount)
             let part = waiting.prefix { $0 != 0 }
             isLong = isLong || name.count + part.count > PATH_MAX
@@ -38,6 +39,13 @@ public final class NameList {
             throw .usage("name \(count) is -, but standard input is the list")
         }
         return FilePath(name)
+    }
+
+    /// Thousands of names that are none, else.
+    private func refusePicture() throws(ImageError) {
+        let list = list
+        let kind = FileSignature(list.waiting)
+        if let kind, [.jpeg, .png, .webp, .pixelStream].contains(kind) { throw .unsupported("is \(kind.withArticle), not a list of names") }
     }
 }
 

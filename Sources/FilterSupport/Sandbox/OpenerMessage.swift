@@ -82,6 +82,7 @@ extension Packet {
         case .writeFailed(let code): (4, code, "")
         case .usage(let text): (5, 0, text)
         case .refusedOutput(let text, _): (6, 0, text)
+        case .unsupported(let text): (7, 0, text)
         default: (0, 0, error.description)
         }
         put(byte: kind)
@@ -98,6 +99,7 @@ extension Packet {
         case 4: .writeFailed(errno: code)
         case 5: .usage(text)
         case 6: .refusedOutput(text)
+        case 7: .unsupported(text)
         default: .internalError(text)
         }
     }
