@@ -213,17 +213,24 @@ def slurm(results, folder):
     results.check(status == 0, f"slurm: shellcheck: {output}")
     jobs, local, expected = make_jobs(folder, 240)
     os.makedirs(f"{folder}/shards")
-    for i in range(4):
+    shards = ["".join(json.dumps(job) + "\n" for job in jobs[60 * i:60 * (i + 1)]) for i in range(4)]
+    for i, lines in enumerate(shards):
         with open(f"{folder}/shards/{i:05}.jobs", "w", encoding="utf-8") as file:
-            file.write("".join(json.dumps(job) + "\n" for job in jobs[60 * i:60 * (i + 1)]))
+            file.write(lines)
     environment = {**os.environ, "SHARDS": f"{folder}/shards", "OPTIONS": "--quality 80", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_CPUS_PER_TASK": "1"}
     sbatch = ["sh", f"{EXAMPLES}/slurm/array.sbatch"]
     with Services(folder) as services:
+        # Its second shard ends only when it is killed: half of it comes through a pipe that stays open. Else a fast machine is done with it first.
+        journal, shard = f"{folder}/shards/journal/00002", f"{folder}/shards/00002.jobs"
+        os.rename(shard, f"{shard}.whole")
+        os.mkfifo(shard)
         first = services.start("task1", *sbatch, env={**environment, "SLURM_ARRAY_TASK_ID": "1"})
-        journal = f"{folder}/shards/journal/00002"
-        # In its second shard, when there is something in the journal.
-        wait_for("a journal", lambda: first.poll() is not None or content(journal))
-        kill(first)
+        with open(os.open(shard, os.O_RDWR), "w", encoding="utf-8") as pipe:
+            pipe.write("".join(shards[2].splitlines(True)[:30]))
+            pipe.flush()
+            wait_for("a journal", lambda: first.poll() is not None or content(journal))
+            kill(first)
+        os.rename(f"{shard}.whole", shard)
         noted = len((content(journal) or b"").splitlines())
         for task in ("1", "2"):
             status, _, said = run(*sbatch, env={**environment, "SLURM_ARRAY_TASK_ID": task})
