@@ -32,14 +32,8 @@ package struct IPTCBlock {
         isWhole = bytes[at...].allSatisfy { $0 == 0 }
     }
 
-    enum Result: Equatable {
-        case kept([UInt8])
-        case nothing
-        case malformed
-    }
-
     /// The block with only the datasets that stay.
-    static func edited(_ bytes: [UInt8], _ choice: MetadataChoice) -> Result {
+    static func edited(_ bytes: [UInt8], _ choice: MetadataChoice) -> EditedBlock {
         if choice.keepsAll(of: .iptc) { return .kept(bytes) }
         guard choice.keepsAny(of: .iptc) else { return .nothing }
         let block = IPTCBlock(bytes)

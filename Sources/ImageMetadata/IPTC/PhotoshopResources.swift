@@ -59,14 +59,8 @@ extension UInt32 {
 }
 
 extension PhotoshopResources {
-    enum Result: Equatable {
-        case kept([UInt8])
-        case nothing
-        case malformed
-    }
-
     /// The resources that stay, IPTC with the datasets that do.
-    static func edited(_ bytes: [UInt8], _ choice: MetadataChoice) -> Result {
+    static func edited(_ bytes: [UInt8], _ choice: MetadataChoice) -> EditedBlock {
         if choice.keepsUnknown { return .kept(bytes) }
         let block = PhotoshopResources(bytes)
         guard block.isWhole else { return .malformed }

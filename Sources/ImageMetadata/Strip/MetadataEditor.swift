@@ -47,7 +47,7 @@ final class MetadataEditor {
 
     /// An XMP packet, all of it; nil where nothing of it stays.
     func xmp(_ packet: [UInt8]) -> [UInt8]? {
-        let result: XMPFilter.Result
+        let result: EditedBlock
         do throws(ImageError) {
             result = try XMPFilter.edited(packet, choice)
         } catch {

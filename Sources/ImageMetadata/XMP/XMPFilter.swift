@@ -3,16 +3,8 @@ import Synchronization
 
 /// XMP with only the properties that stay, written anew: XMP specification part 1, 7.
 enum XMPFilter {
-    enum Result: Equatable {
-        case kept([UInt8])
-        /// Nothing in it stays.
-        case nothing
-        /// No XML, or no XMP.
-        case malformed
-    }
-
     /// `packet`: all of it, extended XMP included.
-    static func edited(_ packet: [UInt8], _ choice: MetadataChoice) throws(ImageError) -> Result {
+    static func edited(_ packet: [UInt8], _ choice: MetadataChoice) throws(ImageError) -> EditedBlock {
         if choice.keepsAll(of: .xmp) { return .kept(packet) }
         guard choice.keepsAny(of: .xmp) else { return .nothing }
         // Some writers put zeros behind.
