@@ -158,6 +158,6 @@ check-reproducible:
 	scripts/check-reproducible
 
 clean:
-	rm -rf service/.build .build .build-docs .build-static .build-zlib .build-flame bin dist flamegraph.svg
+	rm -rf service/.build .build .build-address .build-docs .build-flame .build-static .build-thread .build-zlib bin dist flamegraph.svg
 
 .PHONY: all bin service-bin serve demo check check-all docs fuzz bench flamegraph install install-service uninstall version dist deb check-deb check-reproducible clean
